@@ -114,7 +114,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wol
 # through our frames (pthread_create's wrapper, gcdune_blocking_call). -fno-strict-aliasing: a collector sees the same
 # words as pointers, as bytes and as links of its free lists.
 BASE_CFLAGS := -std=gnu17 $(OPTIMIZE) -g -pthread -fexceptions -fno-strict-aliasing $(SANITIZE) $(WARNINGS)
-BASE_CPPFLAGS := -D_GNU_SOURCE -iquote build
+BASE_CPPFLAGS := -D_GNU_SOURCE= -iquote build
 # The library's own. Initial-exec TLS: one instruction instead of a call to find a thread's state, at the price of a
 # few bytes of the static TLS reserve if somebody loads us by dlopen.
 LIB_CFLAGS := $(BASE_CFLAGS) -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-semantic-interposition
