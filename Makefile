@@ -152,7 +152,7 @@ $(BUILD)/include/%.h: gcdune/%.h
 	@ln -sfn $(TOP)/$< $@
 
 # Rewritten only when the flags change, and then everything is compiled again.
-FLAGS := $(CC) $(LIB_CPPFLAGS) $(CPPFLAGS) $(LIB_CFLAGS) $(CFLAGS) $(LDFLAGS)
+FLAGS := $(filter-out -Werror,$(CC) $(LIB_CPPFLAGS) $(CPPFLAGS) $(LIB_CFLAGS) $(CFLAGS) $(LDFLAGS))
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo $(call quoted,$(FLAGS)) | cmp -s - $@ || echo $(call quoted,$(FLAGS)) >$@
