@@ -1,5 +1,5 @@
-/* gcdune_alloc_aligned: every power of two up to 1 GiB, every size and kind: aligned, usable, zeroed, kept by interior
- * pointers, freed; alignments that are no power of two fail.
+/* gcdune_alloc_aligned: every power of two up to 1 GiB, every size and kind: aligned, usable, zeroed, kept by
+ * interior pointers, freed; alignments that are no power of two fail.
  *
  * TEST-FLAGS: timeout=120 torture=yes
  */

@@ -1,5 +1,5 @@
-/* Kinds whose pointers a callback reports: only what it reports is kept (its pointers are stored complemented, so that
- * nobody else can follow them), with its argument, for small and large objects, through gcdune_mark and
+/* Kinds whose pointers a callback reports: only what it reports is kept (its pointers are stored complemented, so
+ * that nobody else can follow them), with its argument, for small and large objects, through gcdune_mark and
  * gcdune_mark_range; and the limit on the number of kinds.
  *
  * TEST-FLAGS: timeout=60 torture=yes

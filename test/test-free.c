@@ -1,0 +1,156 @@
+/* gcdune_free: what is freed is used again without a collection, drops its finalizer, clears its links; an address
+ * that is not the start of a live object ends the program with a message.
+ *
+ * TEST-FLAGS: timeout=120 torture=yes
+ */
+#include "check.h"
+
+static void reused(size_t size, size_t count)
+{
+	uint64_t heap;
+
+	gcdune_disable();
+	for (size_t i = 0; i < 100; i++)
+		gcdune_free(gcdune_alloc(size));
+	heap = stats_now().bytes_heap;
+	for (size_t i = 0; i < count; i++) {
+		unsigned char *p = gcdune_alloc(size);
+
+		CHECK(p != NULL);
+		for (size_t k = 0; k < size; k += 8)
+			CHECKF(p[k] == 0, "byte %zu of a reused object of %zu bytes is not zero", k, size);
+		memset(p, 0xef, size);
+		gcdune_free(p);
+	}
+	CHECKF(stats_now().bytes_heap <= heap + 2 * size + (4u << 20),
+	       "%zu objects of %zu bytes, each freed at once, made the heap grow from %llu to %llu", count, size,
+	       (unsigned long long)heap, (unsigned long long)stats_now().bytes_heap);
+	CHECK_EQ(gcdune_enable(), 0);
+}
+
+/* Random frees among live objects. */
+static void among_others(void)
+{
+	static uint64_t *live[5000];
+	uint64_t random = 11;
+
+	for (size_t i = 0; i < rounds(1000000, 20000); i++) {
+		size_t at = random_next(&random) % 5000;
+		size_t words = 2 + random_next(&random) % 40;
+
+		if (live[at]) {
+			for (size_t k = 1; k < live[at][0] / 2; k++)
+				CHECKF(live[at][k] == (mix(at + k) | 1), "word %zu of a live object changed", k);
+			gcdune_free(live[at]);
+			live[at] = NULL;
+		} else {
+			live[at] = gcdune_alloc(words * 8);
+			CHECK(live[at] != NULL);
+			for (size_t k = 0; k < words; k++)
+				CHECK(live[at][k] == 0);
+			live[at][0] = words * 2;
+			for (size_t k = 1; k < words; k++)
+				live[at][k] = mix(at + k) | 1;
+		}
+	}
+	memset(live, 0, sizeof(live));
+}
+
+static unsigned finalized;
+
+static void finalizer(void *object, void *data)
+{
+	(void)object;
+	(void)data;
+	finalized++;
+}
+
+static void finalizer_and_links(void)
+{
+	static void *short_link, *long_link;
+	void **object = gcdune_alloc(64);
+
+	CHECK_EQ(gcdune_finalizer_set(object, finalizer, NULL, GCDUNE_FINALIZE_UNORDERED, NULL, NULL), 0);
+	short_link = GCDUNE_HIDE(object);
+	long_link = GCDUNE_HIDE(object);
+	CHECK_EQ(gcdune_link_add(&short_link, object, GCDUNE_LINK_SHORT), 0);
+	CHECK_EQ(gcdune_link_add(&long_link, object, GCDUNE_LINK_LONG), 0);
+	gcdune_free(object);
+	CHECK(short_link == NULL);
+	CHECK(long_link == NULL);
+	CHECK(gcdune_base(object) == NULL);
+	CHECK_EQ(gcdune_size(object), 0);
+	/* The links are forgotten too: nothing writes here any more. */
+	short_link = long_link = &finalized;
+	wipe_and_collect();
+	wipe_and_collect();
+	CHECK_EQ(finalized, 0);
+	CHECK(short_link == &finalized && long_link == &finalized);
+}
+
+/* ---- Wrong addresses, each in a process of its own ---- */
+
+static char not_ours[64];
+
+static int wrong(const char *mode)
+{
+	char *p = gcdune_alloc(100), *large = gcdune_alloc(100000);
+
+	if (!strcmp(mode, "twice")) {
+		gcdune_free(p);
+		gcdune_free(p);
+	} else if (!strcmp(mode, "twice-large")) {
+		gcdune_free(large);
+		gcdune_free(large);
+	} else if (!strcmp(mode, "inside")) {
+		gcdune_free(p + 16);
+	} else if (!strcmp(mode, "inside-large")) {
+		gcdune_free(large + 65536);
+	} else if (!strcmp(mode, "foreign")) {
+		char *volatile q = not_ours;
+
+		gcdune_free(q);
+	} else if (!strcmp(mode, "never")) {
+		/* In the heap's range, but no one was given it. */
+		gcdune_free(p + (1 << 28));
+	} else if (!strcmp(mode, "after-collection")) {
+		/* Twice with a collection between: the slot is on no thread's list any more. */
+		gcdune_free(p);
+		gcdune_collect();
+		gcdune_free(p);
+	}
+	puts("went on");
+	return 0;
+}
+
+static void wrong_addresses(void)
+{
+	static const char *const modes[] = { "twice", "twice-large", "inside", "inside-large", "foreign", "never",
+					     "after-collection" };
+	char output[4096];
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
+		int status = child_exec(modes[i], NULL, output, sizeof(output));
+
+		CHECKF(status != 0 && !strstr(output, "went on"), "gcdune_free (%s) went on", modes[i]);
+		CHECKF(status != 128 + SIGSEGV, "gcdune_free (%s) crashed: %d", modes[i], status);
+		CHECKF(strstr(output, "gcdune") && strstr(output, "free"),
+		       "gcdune_free (%s): expected a message that names gcdune and free, got \"%s\"", modes[i], output);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1)
+		return wrong(argv[1]);
+	gcdune_free(NULL);
+	reused(16, rounds(1000000, 20000));
+	reused(200, rounds(300000, 10000));
+	reused(5000, rounds(30000, 1000));
+	reused(100000, rounds(3000, 100));
+	reused(20 << 20, 5);
+	among_others();
+	finalizer_and_links();
+	wrong_addresses();
+	return 0;
+}
