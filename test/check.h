@@ -306,8 +306,8 @@ MAYBE_UNUSED static size_t count_lines(const char *text)
 	return lines;
 }
 
-/* The path of the shared object built from test/plugin-NAME.c, which lies beside this program. */
-MAYBE_UNUSED static const char *plugin_path(const char *name)
+/* The path of the shared object built from test/lib-NAME.c, which lies beside this program. */
+MAYBE_UNUSED static const char *lib_path(const char *name)
 {
 	static char path[PATH_MAX + 64];
 	char self[PATH_MAX];
@@ -315,7 +315,7 @@ MAYBE_UNUSED static const char *plugin_path(const char *name)
 
 	CHECK(n > 0);
 	self[n] = 0;
-	snprintf(path, sizeof(path), "%s/plugin-%s.so", dirname(self), name);
+	snprintf(path, sizeof(path), "%s/lib-%s.so", dirname(self), name);
 	return path;
 }
 

@@ -18,8 +18,8 @@ static void stamp(unsigned char *p, size_t size, uint64_t id)
 static void stamp_check(const unsigned char *p, size_t size, uint64_t id)
 {
 	for (size_t at = 0; at + 8 <= size; at += 4096 - 8)
-		CHECKF(*(const uint64_t *)(p + at) == (mix(id + at) | 1), "offset %zu of object %llu (%zu bytes) changed",
-		       at, (unsigned long long)id, size);
+		CHECKF(*(const uint64_t *)(p + at) == (mix(id + at) | 1),
+		       "offset %zu of object %llu (%zu bytes) changed", at, (unsigned long long)id, size);
 }
 
 static NOINLINE size_t offset_of(size_t i, size_t size)
