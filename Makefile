@@ -15,6 +15,8 @@ OUTER := check check-gcc check-clang check-asan check-tsan check-O0 check-lto de
 	 format-check help
 .PHONY: all $(OUTER)
 .DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
 
 # A make under this one: with as many jobs as there are processors unless -j said otherwise.
 SUBMAKE = +@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc))
@@ -62,7 +64,7 @@ packages:
 
 # Only BUILD's own parts, so that build/config.mk and the other variants stay.
 clean:
-	rm -rf $(addprefix $(BUILD)/,bin demo flags include lib obj test)
+	rm -rf $(addprefix $(BUILD)/,bench bin demo flags include lib obj test)
 
 distclean:
 	rm -rf build configure config.log config.status autom4te.cache
