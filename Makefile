@@ -290,6 +290,7 @@ install: all
 	chmod 644 $(DESTDIR)$(PKGCONFIGDIR)/gcdune.pc
 ifneq ($(LIBGC_SOURCES),)
 	install -m 755 $(BUILD)/lib/libgc.so.1 $(DESTDIR)$(libdir)/gcdune/
+	ln -sfn libgc.so.1 $(DESTDIR)$(libdir)/gcdune/libgc.so
 	install -m 644 $(LIBGC_HEADERS) $(DESTDIR)$(includedir)/gcdune/gc/
 endif
 	$(foreach page,$(MAN_PAGES),install -D -m 644 $(page) $(DESTDIR)$(call man_dir,$(page))/$(notdir $(page))$(newline)	)
@@ -299,7 +300,8 @@ define newline
 endef
 
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(libdir)/,libgcdune.so.0 libgcdune.so libgcdune.a gcdune/libgc.so.1) \
+	rm -f $(addprefix $(DESTDIR)$(libdir)/,libgcdune.so.0 libgcdune.so libgcdune.a \
+		gcdune/libgc.so.1 gcdune/libgc.so) \
 		$(addprefix $(DESTDIR)$(includedir)/,$(notdir $(PUBLIC_HEADERS))) \
 		$(addprefix $(DESTDIR)$(includedir)/gcdune/gc/,$(notdir $(LIBGC_HEADERS))) \
 		$(DESTDIR)$(PKGCONFIGDIR)/gcdune.pc \
