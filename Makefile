@@ -5,7 +5,7 @@
 # Sources are found by wildcard. A part of the tree with rules of its own puts them into its module.mk.
 
 BUILD := build
-override BUILD := $(patsubst %/,%,$(BUILD))
+override BUILD := $(patsubst $(CURDIR)/%,%,$(abspath $(BUILD)))
 TOP := $(CURDIR)
 ABSBUILD := $(abspath $(BUILD))
 
@@ -67,7 +67,7 @@ clean:
 	rm -rf $(addprefix $(BUILD)/,bench bin demo flags include lib obj test)
 
 distclean:
-	rm -rf build configure config.log config.status autom4te.cache
+	rm -rf build configure configure~ config.log config.status autom4te.cache
 
 format-check:
 	clang-format --dry-run -Werror $(wildcard gcdune/*.[ch] gcdune/*/*.[ch] dune-core/*.[ch] runtimes/*/*.[ch] \
@@ -95,7 +95,7 @@ include build/config.mk
 configure: configure.ac gcdune/gcdune.h
 	@test/install-packages --check build
 	autoconf
-	@rm -rf autom4te.cache
+	@rm -rf autom4te.cache configure~
 
 # build/packages is touched when packages were installed: what configure finds may have changed. A configuration made by
 # hand keeps its options.
