@@ -1,0 +1,37 @@
+/* backend-malloc.c - the out-of-line part of backend.h on malloc and free.
+ *
+ * Which malloc is decided at link time: the same objects are linked with jemalloc, with mimalloc and with neither.
+ */
+#include "backend.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void backend_init(void)
+{
+}
+
+void backend_collect(void)
+{
+}
+
+void backend_thread_create(pthread_t *thread, void *(*fn)(void *), void *arg)
+{
+	int error = pthread_create(thread, NULL, fn, arg);
+
+	if (error) {
+		fprintf(stderr, "pthread_create: %s\n", strerror(error));
+		exit(1);
+	}
+}
+
+void backend_thread_join(pthread_t thread)
+{
+	pthread_join(thread, NULL);
+}
+
+void backend_out_of_memory(size_t size)
+{
+	fprintf(stderr, "out of memory: malloc has no %zu bytes\n", size);
+	exit(1);
+}

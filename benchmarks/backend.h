@@ -1,0 +1,108 @@
+/* backend.h - the allocator or collector under a benchmark program.
+ *
+ * Every program in this folder is compiled once per back end from the same source; this header is the whole
+ * difference. It owns what a program may ask of the memory manager, and the fast paths, which must be
+ * inlined into the program where a back end offers that. backend-gcdune.c, backend-bdw.c and backend-malloc.c
+ * hold the rest.
+ *
+ * What programs keep to, so that the same source is right on all of them:
+ *  - memory from backend_alloc and backend_alloc_leaf has unspecified contents (malloc's do);
+ *  - what is no longer needed is passed to backend_free, whole structures under `if (backend_frees)`,
+ *    so that collectors do not pay for a walk they do not need;
+ *  - pointers to such memory are kept only on stacks, in static data or in backend_alloc memory;
+ *  - threads are made by backend_thread_create.
+ */
+#ifndef BENCHMARKS_BACKEND_H
+#define BENCHMARKS_BACKEND_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#if defined(BACKEND_GCDUNE)
+#include <gcdune.h>
+#ifdef BACKEND_FUNCTIONS
+#define backend_raw_alloc(size) gcdune_alloc(size)
+#define backend_raw_leaf(size) gcdune_alloc_leaf(size)
+#else
+#include <gcdune-inline.h>
+#define backend_raw_alloc(size) gcdune_alloc_inline(size)
+#define backend_raw_leaf(size) gcdune_alloc_leaf_inline(size)
+#endif
+#define backend_raw_zeroed(size) backend_raw_alloc(size)
+#define backend_raw_realloc(object, size) gcdune_realloc(object, size)
+#define backend_raw_free(object) ((void)(object))
+static const bool backend_frees = false;
+
+#elif defined(BACKEND_BDW)
+#define GC_THREADS
+#define GC_NO_THREAD_REDIRECTS
+#include <gc.h>
+#define backend_raw_alloc(size) GC_MALLOC(size)
+#define backend_raw_leaf(size) GC_MALLOC_ATOMIC(size)
+#define backend_raw_zeroed(size) GC_MALLOC(size)
+#define backend_raw_realloc(object, size) GC_REALLOC(object, size)
+#define backend_raw_free(object) ((void)(object))
+static const bool backend_frees = false;
+
+#elif defined(BACKEND_MALLOC)
+#define backend_raw_alloc(size) malloc(size)
+#define backend_raw_leaf(size) malloc(size)
+#define backend_raw_zeroed(size) calloc(1, size)
+#define backend_raw_realloc(object, size) realloc(object, size)
+#define backend_raw_free(object) free(object)
+static const bool backend_frees = true;
+
+#else
+#error "define BACKEND_GCDUNE, BACKEND_BDW or BACKEND_MALLOC"
+#endif
+
+/* First call of main. */
+void backend_init(void);
+
+/* A full collection now; nothing where there is no collector. */
+void backend_collect(void);
+
+/* pthread_create and pthread_join as the back end wants them; they end the program on failure. */
+void backend_thread_create(pthread_t *thread, void *(*fn)(void *), void *arg);
+void backend_thread_join(pthread_t thread);
+
+_Noreturn void backend_out_of_memory(size_t size);
+
+static inline void *backend_check(void *object, size_t size)
+{
+	if (__builtin_expect(!object, 0))
+		backend_out_of_memory(size);
+	return object;
+}
+
+static inline void *backend_alloc(size_t size)
+{
+	return backend_check(backend_raw_alloc(size), size);
+}
+
+/* For objects without pointers. */
+static inline void *backend_alloc_leaf(size_t size)
+{
+	return backend_check(backend_raw_leaf(size), size);
+}
+
+/* As backend_alloc, but zero. */
+static inline void *backend_alloc_zeroed(size_t size)
+{
+	return backend_check(backend_raw_zeroed(size), size);
+}
+
+static inline void *backend_realloc(void *object, size_t size)
+{
+	return backend_check(backend_raw_realloc(object, size), size);
+}
+
+/* Collectors find garbage themselves: no-op there. */
+static inline void backend_free(void *object)
+{
+	backend_raw_free(object);
+}
+
+#endif

@@ -1,0 +1,132 @@
+/* live-cache.c - a cache of small objects that always holds the same amount, with random replacement.
+ *
+ * An entry is a head and a chain of one to three parts of mixed sizes, all of them scanned. Entries are put at random
+ * places, first to fill the cache, then to replace what was there, so that neighbours in the table are far apart in
+ * memory and a collector that follows pointers misses the caches at every step. MEBIBYTES counts the bytes that were
+ * asked for and are live, without the table.
+ *
+ * Usage: live-cache [MEBIBYTES [REPLACEMENTS]]
+ */
+#include "backend.h"
+#include "program.h"
+
+#include <string.h>
+
+struct cache_part {
+	struct cache_part *next;
+	uint32_t size;
+	uint32_t stamp;
+	uint64_t data[];
+};
+
+struct cache_entry {
+	struct cache_part *parts;
+	uint64_t key;
+	uint64_t sum;
+	uint64_t used;
+};
+
+struct cache {
+	struct cache_entry **slots;
+	uint32_t count;
+	uint64_t bytes;
+};
+
+/* Parts have 32 to 144 bytes in steps of 16. The mean entry, 32 bytes and two parts of 88, decides the number of
+ * slots. */
+enum { CACHE_PART_MIN = 32, CACHE_PART_STEPS = 8, CACHE_ENTRY_MEAN = 32 + 2 * 88 };
+
+static struct cache_entry *cache_entry_new(struct cache *cache, uint64_t key)
+{
+	struct cache_entry *entry = backend_alloc(sizeof(*entry));
+	uint64_t bits = program_mix(key);
+	uint32_t parts = 1 + (uint32_t)(bits % 3);
+
+	*entry = (struct cache_entry){.key = key};
+	cache->bytes += sizeof(*entry);
+	bits >>= 8;
+	for (uint32_t i = 0; i < parts; i++, bits >>= 3) {
+		uint32_t size = CACHE_PART_MIN + 16 * (uint32_t)(bits % CACHE_PART_STEPS);
+		struct cache_part *part = backend_alloc(size);
+		size_t words = (size - sizeof(*part)) / sizeof(uint64_t);
+
+		part->next = entry->parts;
+		part->size = size;
+		part->stamp = i;
+		for (size_t w = 0; w < words; w++)
+			part->data[w] = key ^ w;
+		entry->sum += part->data[words - 1] + size;
+		entry->parts = part;
+		cache->bytes += size;
+	}
+	return entry;
+}
+
+static void cache_entry_drop(struct cache *cache, struct cache_entry *entry)
+{
+	struct cache_part *next;
+
+	for (struct cache_part *part = entry->parts; part; part = next) {
+		next = part->next;
+		cache->bytes -= part->size;
+		backend_free(part);
+	}
+	cache->bytes -= sizeof(*entry);
+	backend_free(entry);
+}
+
+/* Whether the entry still holds what was put there. */
+static bool cache_entry_intact(const struct cache_entry *entry)
+{
+	uint64_t sum = 0;
+
+	for (const struct cache_part *part = entry->parts; part; part = part->next)
+		sum += part->data[(part->size - sizeof(*part)) / sizeof(uint64_t) - 1] + part->size;
+	return sum == entry->sum;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t target = (uint64_t)program_number(argc, argv, 1, 1024) << 20;
+	long replacements = program_number(argc, argv, 2, 1500000);
+	struct cache cache = {.count = (uint32_t)(target / CACHE_ENTRY_MEAN)};
+	uint64_t state = 3;
+	uint64_t checksum = 0;
+
+	backend_init();
+	cache.slots = backend_alloc_zeroed(cache.count * sizeof(struct cache_entry *));
+
+	/* Random order without repetition: an odd stride modulo a power of two, mixed, skipping what is out of range.
+	 * */
+	uint32_t range = 1;
+	while (range < cache.count)
+		range *= 2;
+	for (uint32_t i = 0; i < range; i++) {
+		uint32_t slot = i * 2654435761u & (range - 1);
+
+		slot ^= slot >> 11;
+		slot = slot * 2246822519u & (range - 1);
+		if (slot < cache.count)
+			cache.slots[slot] = cache_entry_new(&cache, i);
+	}
+	for (long i = 0; i < replacements; i++) {
+		uint32_t slot = program_random_below(&state, cache.count);
+		struct cache_entry *entry = cache.slots[slot];
+
+		if (!cache_entry_intact(entry)) {
+			fprintf(stderr, "live-cache: entry %llu is damaged\n", (unsigned long long)entry->key);
+			return 1;
+		}
+		checksum += entry->sum;
+		cache_entry_drop(&cache, entry);
+		cache.slots[slot] = cache_entry_new(&cache, range + (uint64_t)i);
+	}
+	checksum = program_checksum(checksum, cache.bytes);
+	for (uint32_t i = 0; i < cache.count; i++) {
+		checksum = program_checksum(checksum, cache.slots[i]->sum);
+		if (backend_frees)
+			cache_entry_drop(&cache, cache.slots[i]);
+	}
+	backend_free(cache.slots);
+	return program_finish("live-cache", checksum);
+}

@@ -1,0 +1,86 @@
+# module.mk - builds benchmarks/: the programs once per back end, the demo's driver, the micro-benchmarks.
+#
+# Objects go to $(BUILD)/obj/bench/BACKEND, programs to $(BUILD)/bench/NAME-BACKEND, drivers to $(BUILD)/bin. A back
+# end is three variables: flags that choose it in backend.h, objects, libraries. Every program is compiled with the
+# same flags for all of them; malloc must stay a call to be compared, so the compiler may not treat it as a builtin.
+
+BENCH := $(BUILD)/bench
+BENCH_OBJ := $(BUILD)/obj/bench
+BENCH_PROGRAMS := gcbench binary-trees linked-list hash-map xml-parse live-cache
+BENCH_BACKENDS := gcdune gcdune-functions boehm jemalloc mimalloc glibc
+BENCH_MICRO := micro-alloc micro-mark micro-cells
+
+BENCH_FLAGS_gcdune := -DBACKEND_GCDUNE
+BENCH_FLAGS_gcdune-functions := -DBACKEND_GCDUNE -DBACKEND_FUNCTIONS
+BENCH_FLAGS_boehm := -DBACKEND_BDW
+BENCH_FLAGS_jemalloc := -DBACKEND_MALLOC -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-free
+BENCH_FLAGS_mimalloc := $(BENCH_FLAGS_jemalloc)
+BENCH_FLAGS_glibc := $(BENCH_FLAGS_jemalloc)
+BENCH_PARTS_gcdune := backend-gcdune
+BENCH_PARTS_gcdune-functions := backend-gcdune
+BENCH_PARTS_boehm := backend-bdw observe-bdw
+BENCH_PARTS_jemalloc := backend-malloc
+BENCH_PARTS_mimalloc := backend-malloc
+BENCH_PARTS_glibc := backend-malloc
+BENCH_NEEDS_gcdune := $(BUILD)/lib/libgcdune.so
+BENCH_NEEDS_gcdune-functions := $(BENCH_NEEDS_gcdune)
+BENCH_LIBS_gcdune := -L$(BUILD)/lib -Wl,-rpath,'$$ORIGIN/../lib' -lgcdune
+BENCH_LIBS_gcdune-functions := $(BENCH_LIBS_gcdune)
+BENCH_LIBS_boehm := $(BDWGC_LIBS) -ldl
+BENCH_LIBS_jemalloc := $(JEMALLOC_LIBS)
+BENCH_LIBS_mimalloc := $(MIMALLOC_LIBS)
+BENCH_LIBS_glibc :=
+
+BENCH_CFLAGS = $(BASE_CPPFLAGS) -iquote benchmarks -I$(BUILD)/include $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS)
+
+# $(1) back end
+define bench_backend
+$(BENCH_OBJ)/$(1)/%.o: benchmarks/%.c $(BUILD)/flags | $(INCLUDES)
+	@mkdir -p $$(@D)
+	$$(call say,CC)
+	$$(Q)$$(CC) $$(BENCH_CFLAGS) $(BENCH_FLAGS_$(1)) $$(DEPEND) -c -o $$@ $$<
+
+$(BENCH)/%-$(1): $(BENCH_OBJ)/$(1)/%.o $(BENCH_PARTS_$(1):%=$(BENCH_OBJ)/$(1)/%.o) $(BENCH_NEEDS_$(1))
+	@mkdir -p $$(@D)
+	$$(call say,LINK)
+	$$(Q)$$(CC) $$(BASE_CFLAGS) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--as-needed $$(EXPAT_LIBS) \
+		-Wl,--no-as-needed $$(BENCH_LIBS_$(1))
+endef
+$(foreach backend,$(BENCH_BACKENDS),$(eval $(call bench_backend,$(backend))))
+.SECONDARY: $(foreach backend,$(BENCH_BACKENDS),$(patsubst %,$(BENCH_OBJ)/$(backend)/%.o,\
+	$(BENCH_PROGRAMS) $(BENCH_MICRO) $(BENCH_PARTS_$(backend))))
+
+# Loaded into programs that are not rebuilt.
+$(BENCH)/observe-bdw.so: benchmarks/observe-bdw.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(BENCH_CFLAGS) $(LDFLAGS) -fPIC -shared -o $@ $< -ldl
+
+$(BENCH)/guile-alloc.scm: benchmarks/guile-alloc.scm
+	@mkdir -p $(@D)
+	@cp $< $@
+
+$(BENCH_OBJ)/%.o: benchmarks/%.c $(BUILD)/flags | $(INCLUDES)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(BENCH_CFLAGS) $(DEPEND) -c -o $@ $<
+
+$(BUILD)/bin/gcdune-demo: $(addprefix $(BENCH_OBJ)/,demo.o demo-programs.o demo-run.o demo-report.o demo-page.o)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CJSON_LIBS) -lm
+
+$(BUILD)/bin/gcdune-micro: $(addprefix $(BENCH_OBJ)/,micro.o demo-run.o)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lm
+
+DEMO_PROGRAMS += $(BENCH)/observe-bdw.so $(BENCH)/guile-alloc.scm \
+	$(foreach program,$(BENCH_PROGRAMS),$(foreach backend,$(BENCH_BACKENDS),$(BENCH)/$(program)-$(backend)))
+
+# make bench-micro [ROUNDS=N]
+MICRO_PROGRAMS := $(BUILD)/bin/gcdune-micro \
+	$(foreach program,$(BENCH_MICRO),$(foreach backend,$(BENCH_BACKENDS),$(BENCH)/$(program)-$(backend)))
+.PHONY: bench-micro
+bench-micro: $(LIBRARIES) $(MICRO_PROGRAMS)
+	$(BUILD)/bin/gcdune-micro $(ROUNDS)
