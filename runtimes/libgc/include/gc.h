@@ -1,0 +1,2 @@
+/* gc.h - for programs that say #include <gc.h>. */
+#include "gc/gc.h"

@@ -1,0 +1,143 @@
+/* init.c - load time, Boehm's environment variables, and GC_init.
+ *
+ * At load time gcdune is told of the hooks and the environment, but not started: a program may still choose, before its
+ * GC_init or first allocation, whatever must be known at the start (the signal, the number of markers). What needs the
+ * heap to exist comes in libgc_heap_ready, from GC_init or from gcdune's first event, whichever is first.
+ *
+ * Variables of gcdune's own (GCDUNE_...) are read after these and win. */
+#include "libgc.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "heap.h"
+
+bool libgc_initialized;
+
+static size_t initial_heap;
+
+/* 12345, 64k, 16M, 2G; 0 if malformed, with a warning. */
+static size_t size_variable(const char *name)
+{
+	const char *text = getenv(name);
+	const char *units = "kmg";
+	unsigned long long value;
+	const char *unit;
+	char *end;
+	int shift = 0;
+
+	if (!text || !*text)
+		return 0;
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (*end && (unit = strchr(units, *end | 0x20))) {
+		shift = 10 * (int)(unit - units + 1);
+		end++;
+	}
+	if (errno || *end || end == text || *text == '-' || value << shift >> shift != value) {
+		libgc_warn("a GC_... environment variable does not hold a size; it is ignored");
+		return 0;
+	}
+	return (size_t)(value << shift);
+}
+
+static bool is_set(const char *name)
+{
+	return getenv(name) != NULL;
+}
+
+static void set_option(const char *name, const char *value)
+{
+	if (gcdune_option_set(name, value) == -EINVAL)
+		libgc_warn("a GC_... environment variable has a value that cannot be used; it is ignored");
+}
+
+static void read_environment(void)
+{
+	const char *text = getenv("GC_MARKERS");
+	size_t size;
+
+	if (!text)
+		text = getenv("GC_NPROCS");
+	if (text)
+		set_option("markers", text);
+	if (is_set("GC_PRINT_STATS") || is_set("GC_PRINT_VERBOSE_STATS"))
+		set_option("stats", "1");
+	if (is_set("GC_DONT_GC"))
+		GC_dont_gc = 1;
+	if (is_set("GC_FORCE_UNMAP_ON_GCOLLECT"))
+		GC_set_force_unmap_on_gcollect(1);
+	if (is_set("GC_ALL_INTERIOR_POINTERS"))
+		GC_set_all_interior_pointers(1);
+	libgc_dump_regularly = is_set("GC_DUMP_REGULARLY");
+	size = size_variable("GC_MAXIMUM_HEAP_SIZE");
+	if (size)
+		gcdune_heap_limit_set(size);
+	size = size_variable("GC_FREE_SPACE_DIVISOR");
+	if (size)
+		GC_free_space_divisor = size;
+	initial_heap = size_variable("GC_INITIAL_HEAP_SIZE");
+}
+
+static void lock(void)
+{
+	pthread_mutex_lock(&libgc_lock);
+}
+
+static void unlock(void)
+{
+	pthread_mutex_unlock(&libgc_lock);
+}
+
+__attribute__((constructor)) static void load(void)
+{
+	libgc_hooks_install();
+	read_environment();
+	pthread_atfork(lock, unlock, unlock);
+}
+
+void libgc_heap_ready(void)
+{
+	if (libgc_initialized || !gcdune_heap.ready)
+		return;
+	GC_least_plausible_heap_addr = (void *)gcdune_heap.base;
+	GC_greatest_plausible_heap_addr = (void *)(gcdune_heap.base + gcdune_heap.size - 1);
+	libgc_initialized = true;
+}
+
+static void start(void)
+{
+	if (gcdune_init())
+		libgc_fatal("no address space for the heap");
+	libgc_heap_ready();
+	if (!GC_stackbottom)
+		GC_stackbottom = gcdune_thread_stack_end();
+	if (!GC_all_interior_pointers)
+		gcdune_interior_set(false);
+	libgc_settings_apply();
+	if (initial_heap && gcdune_heap_reserve(initial_heap))
+		libgc_warn("the initial heap size cannot be had");
+}
+
+void libgc_init(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, start);
+}
+
+void GC_init(void)
+{
+	libgc_init();
+}
+
+int GC_is_init_called(void)
+{
+	return libgc_initialized;
+}
+
+unsigned GC_get_version(void)
+{
+	return GC_VERSION_MAJOR << 16 | GC_VERSION_MINOR << 8 | GC_VERSION_MICRO;
+}
