@@ -1,6 +1,6 @@
 /* demo-report.c - what the demo found: medians and ratios, as a table and as JSON.
  *
- * Invariant: all runs of a pair that ended well count, none is picked; a ratio is that of two medians of this run;
+ * Invariant: all runs of a pair that ended well, with the right output, count, none is picked; a ratio is that of two medians of this run;
  * what did not work and what was lost is printed as plainly as the rest.
  */
 #define _GNU_SOURCE
@@ -39,7 +39,7 @@ static double report_figure(const struct demo_cell *cell, size_t offset, double 
 	for (int i = 0; i < cell->count; i++) {
 		double value = *(const double *)((const char *)&cell->runs[i] + offset);
 
-		if (cell->runs[i].finished && value >= 0)
+		if (cell->runs[i].finished && cell->runs[i].output_ok && value >= 0)
 			values[n++] = value;
 	}
 	double median = demo_median(values, n);
@@ -222,13 +222,17 @@ static void report_means_print(FILE *file, const struct demo_results *results)
 static void report_losses(FILE *file, const struct demo_results *results)
 {
 	int losses = 0;
+	int compared = 0;
 
-	fprintf(file, "\nWhere gcdune is behind Boehm (slower by wall or CPU time, or more than 5 %% larger):\n");
+	fprintf(file, "\nWhere gcdune is behind Boehm (wall, CPU time, longest pause; peak RSS by more than 5 %%):\n");
 	for (size_t p = 0; p < demo_programs_count; p++) {
 		if (!report_has(results, p, DEMO_GCDUNE) || !report_has(results, p, DEMO_BOEHM))
 			continue;
 		struct report_row x = report_row(&results->cells[p][DEMO_GCDUNE]);
 		struct report_row y = report_row(&results->cells[p][DEMO_BOEHM]);
+		if (!x.good || !y.good)
+			continue;
+		compared++;
 		if (!(x.wall > y.wall) && !(x.cpu > y.cpu) && !(x.rss > 1.05 * y.rss) && !(x.pause > y.pause))
 			continue;
 		losses++;
@@ -244,7 +248,7 @@ static void report_losses(FILE *file, const struct demo_results *results)
 		fputs("\n", file);
 	}
 	if (!losses)
-		fprintf(file, "  nowhere in this run\n");
+		fprintf(file, "  nowhere in the %d programs that ran well on both\n", compared);
 }
 
 int demo_report_table(FILE *file, const struct demo_results *results)

@@ -35,10 +35,10 @@ static void demo_list(void)
 {
 	printf("Programs:\n");
 	for (size_t p = 0; p < demo_programs_count; p++)
-		printf("  %-15s %s\n", demo_programs[p].name, demo_programs[p].what);
+		printf("  %-17s%s\n", demo_programs[p].name, demo_programs[p].what);
 	printf("Back ends:\n");
 	for (enum demo_backend b = 0; b < DEMO_BACKENDS; b++)
-		printf("  %-15s%s\n", demo_backend_name(b), b > DEMO_MIMALLOC ? "  (only when asked for)" : "");
+		printf("  %-17s%s\n", demo_backend_name(b), b > DEMO_MIMALLOC ? "only when asked for" : "");
 }
 
 static void demo_select_program(const char *name)
