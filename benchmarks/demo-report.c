@@ -1,7 +1,7 @@
 /* demo-report.c - what the demo found: medians and ratios, as a table and as JSON.
  *
- * Invariant: all runs of a pair that ended well, with the right output, count, none is picked; a ratio is that of two medians of this run;
- * what did not work and what was lost is printed as plainly as the rest.
+ * Invariant: all runs of a pair that ended well, with the right output, count, none is picked; a ratio is that of two
+ * medians of this run; what did not work and what was lost is printed as plainly as the rest.
  */
 #define _GNU_SOURCE
 #include "demo.h"
