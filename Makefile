@@ -112,7 +112,7 @@ OPTIMIZE := -O2
 CFLAGS := $(CONFIG_CFLAGS)
 LDFLAGS := $(CONFIG_LDFLAGS)
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
-	-Wwrite-strings -Wundef -Wvla -Wformat=2 -Wimplicit-fallthrough -Wno-unused-parameter $(WERROR)
+	-Wwrite-strings -Wundef -Wvla -Wformat=2 -Wno-unused-parameter $(WERROR)
 
 # What every C file of this tree is compiled with. -fexceptions: a thread may be cancelled, or a C++ exception thrown,
 # through our frames (pthread_create's wrapper, gcdune_blocking_call). -fno-strict-aliasing: a collector sees the same
