@@ -1,0 +1,431 @@
+/* alloc.c - the allocation functions and their slow path.
+ *
+ * A thread takes slots from its cursor until the cleared piece ends, then clears the next piece of its run, then finds the
+ * next run in its open block, then takes another block: from the sweep list of its kind and class, or a free one, or by growing. Only the
+ * last needs heap.lock. All of that is one critical section, so that a collection sees cursor, run and slot states agree.
+ *
+ * A slot carries the current colour from the moment its run is found (gcdune_sweep_run) and so is live to everyone else. */
+#include "alloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "block.h"
+#include "cycle.h"
+#include "finalize.h"
+#include "mark.h"
+#include "options.h"
+#include "os.h"
+#include "sweep.h"
+
+static struct gcdune_heap *const heap = &gcdune_heap;
+static _Atomic(gcdune_oom_fn) oom_handler;
+
+/* ---- The slow path ---- */
+
+/* A block whose slots may be free becomes the run's open block. */
+static bool next_block(struct gcdune_run *run, unsigned kind, unsigned cls)
+{
+	uint32_t index = GCDUNE_NO_BLOCK, states;
+
+	pthread_mutex_lock(&heap->lock);
+	if (run->block != GCDUNE_NO_BLOCK)
+		heap->blocks[run->block].flags &= (uint8_t)~GCDUNE_BLOCK_OPEN;
+	run->block = GCDUNE_NO_BLOCK;
+	index = gcdune_sweep_pop(kind, cls);
+	if (index == GCDUNE_NO_BLOCK) {
+		states = gcdune_states_take(cls);
+		if (states)
+			index = gcdune_block_take(gcdune_block_space(kind), 1);
+		if (index != GCDUNE_NO_BLOCK) {
+			heap->blocks[index] = (struct gcdune_block){
+				.reciprocal = gcdune_classes[cls].reciprocal,
+				.states = states,
+				.nslots = gcdune_classes[cls].nslots,
+				.granules = (uint16_t)(gcdune_classes[cls].size / GCDUNE_GRANULE),
+				.kind = (uint8_t)kind,
+				.use = GCDUNE_USE_SMALL,
+			};
+			heap->spans[index].cls = (uint8_t)cls;
+			if (heap->kinds[kind].pinned)
+				heap->pinned_blocks++;
+		} else if (states) {
+			gcdune_states_give(cls, states);
+		}
+	} else {
+		heap->spans[index].clean = 0;
+	}
+	if (index != GCDUNE_NO_BLOCK) {
+		heap->blocks[index].flags |= GCDUNE_BLOCK_OPEN;
+		heap->blocks[index].color = heap->color;
+	}
+	pthread_mutex_unlock(&heap->lock);
+	run->block = index;
+	run->slot = 0;
+	return index != GCDUNE_NO_BLOCK;
+}
+
+/* Finds the next run of free slots and points the cursor at it. */
+static bool next_run(struct gcdune_thread *thread, struct gcdune_cursor *cursor, struct gcdune_run *run, unsigned kind,
+		     unsigned cls)
+{
+	size_t size = gcdune_classes[cls].size;
+	unsigned begin, end;
+
+	while (run->block == GCDUNE_NO_BLOCK ||
+	       !gcdune_sweep_run(&heap->blocks[run->block], run->slot, &begin, &end))
+		if (!next_block(run, kind, cls))
+			return false;
+	struct gcdune_block *block = &heap->blocks[run->block];
+	char *base = (char *)gcdune_block_address(run->block);
+
+	memset(gcdune_block_states(block) + begin, heap->color, end - begin);
+	run->slot = (uint16_t)end;
+	run->end = base + end * size;
+	cursor->next = base + begin * size;
+	/* Memory that the kernel just gave is zero, and what no one clears need not be. */
+	cursor->limit = heap->spans[run->block].clean || gcdune_kind_is_leaf(kind) ? run->end : cursor->next;
+	gcdune_account(thread, (int64_t)((end - begin) * size));
+	return true;
+}
+
+static void *take_freed(struct gcdune_run *run, unsigned kind, unsigned cls)
+{
+	char *object = run->freed;
+
+	memcpy(&run->freed, object, sizeof(void *));
+	run->nfreed--;
+	*gcdune_ref_of(object).state = heap->color;
+	if (!gcdune_kind_is_leaf(kind))
+		memset(object, 0, gcdune_classes[cls].size);
+	return object;
+}
+
+/* One object, in a critical section. NULL: no memory. */
+static void *take(struct gcdune_thread *thread, unsigned kind, unsigned cls)
+{
+	struct gcdune_cache *cache = gcdune_thread_cache(thread, kind);
+
+	if (!cache)
+		return NULL;
+	struct gcdune_cursor *cursor = &cache->cursors[cls];
+	struct gcdune_run *run = &cache->runs[cls];
+	size_t size = gcdune_classes[cls].size;
+
+	if (cursor->next >= cursor->limit) {
+		if (run->freed) {
+			gcdune_account(thread, (int64_t)size);
+			return take_freed(run, kind, cls);
+		}
+		if (cursor->limit >= run->end && !next_run(thread, cursor, run, kind, cls))
+			return NULL;
+		if (cursor->limit < run->end && cursor->next == cursor->limit) {
+			size_t piece = size >= GCDUNE_CLEAR_AHEAD ? size : GCDUNE_CLEAR_AHEAD / size * size;
+
+			if (piece > (size_t)(run->end - cursor->limit))
+				piece = (size_t)(run->end - cursor->limit);
+			memset(cursor->limit, 0, piece);
+			cursor->limit += piece;
+		}
+	}
+	void *object = cursor->next;
+
+	cursor->next += size;
+	return object;
+}
+
+/* The end of the road: collect, collect harder, ask the program. */
+static void *out_of_memory(size_t size)
+{
+	gcdune_oom_fn handler = oom_handler;
+
+	if (handler)
+		return handler(size);
+	gcdune_warn("out of memory: %zu bytes asked for; %zu KiB live, limit %zu KiB (0: none). "
+		    "A larger GCDUNE_HEAP_LIMIT, or less live data, would help", size, heap->live_bytes >> 10,
+		    heap->limit >> 10);
+	errno = ENOMEM;
+	return NULL;
+}
+
+static void *try_alloc(struct gcdune_thread *thread, size_t size, size_t align, unsigned kind)
+{
+	if (size > GCDUNE_SMALL_MAX || align > GCDUNE_SMALL_MAX)
+		return gcdune_large_alloc(thread, size, align, kind);
+	unsigned cls = gcdune_class_of(size ? size : 1);
+
+	/* Slots of a class are aligned to the power of two that divides its size. */
+	while (gcdune_classes[cls].size & (align - 1))
+		cls++;
+	gcdune_critical_enter(thread);
+	void *object = take(thread, kind, cls);
+
+	gcdune_critical_leave(thread);
+	return object;
+}
+
+void *gcdune_alloc_any(size_t size, size_t align, unsigned kind)
+{
+	struct gcdune_thread *thread = gcdune_thread_get();
+
+	if (!thread)
+		return out_of_memory(size);
+	if (heap->extra_byte && size < SIZE_MAX)
+		size++;
+	if (gcdune_options.torture && thread->countdown-- == 0) {
+		thread->countdown = gcdune_options.torture - 1;
+		gcdune_cycle_collect(GCDUNE_CYCLE_TORTURE);
+	} else if (atomic_load_explicit(&heap->allocated, memory_order_relaxed) + (int64_t)(size > GCDUNE_SMALL_MAX ? size : 0) >=
+		   atomic_load_explicit(&heap->trigger, memory_order_relaxed)) {
+		gcdune_cycle_collect(GCDUNE_CYCLE_BUDGET);
+	}
+	void *object = try_alloc(thread, size, align, kind);
+
+	if (__builtin_expect(object != NULL, 1))
+		return object;
+	if (size < heap->size) {
+		gcdune_cycle_collect(GCDUNE_CYCLE_NO_MEMORY);
+		object = try_alloc(thread, size, align, kind);
+		if (!object && gcdune_finalizers_run()) {
+			/* What finalizers kept alive may be gone now. */
+			gcdune_cycle_collect(GCDUNE_CYCLE_NO_MEMORY);
+			object = try_alloc(thread, size, align, kind);
+		}
+	}
+	return object ? object : out_of_memory(size);
+}
+
+void *gcdune_alloc_slow(size_t size, gcdune_kind kind)
+{
+	return gcdune_alloc_any(size, 1, kind);
+}
+
+gcdune_oom_fn gcdune_oom_set(gcdune_oom_fn handler)
+{
+	return __atomic_exchange_n((gcdune_oom_fn *)&oom_handler, handler, __ATOMIC_ACQ_REL);
+}
+
+/* ---- The functions ---- */
+
+void *gcdune_alloc(size_t size)
+{
+	return gcdune_alloc_inline(size);
+}
+
+void *gcdune_alloc_leaf(size_t size)
+{
+	return gcdune_alloc_leaf_inline(size);
+}
+
+static bool kind_is_public(gcdune_kind kind)
+{
+	return kind < heap->nkinds && kind != GCDUNE_KIND_TYPED && kind != GCDUNE_KIND_EPHEMERON;
+}
+
+void *gcdune_alloc_kind(size_t size, gcdune_kind kind)
+{
+	if (gcdune_init() || !kind_is_public(kind))
+		return NULL;
+	if (size <= GCDUNE_SMALL_MAX && gcdune_thread_self) {
+		struct gcdune_cache *cache = gcdune_thread_self->caches[kind];
+
+		if (cache && !heap->slow) {
+			unsigned cls = gcdune_class_of(size ? size : 1);
+			struct gcdune_cursor *cursor = &cache->cursors[cls];
+			char *object = cursor->next;
+
+			if (object < cursor->limit) {
+				cursor->next = object + gcdune_classes[cls].size;
+				return object;
+			}
+		}
+	}
+	return gcdune_alloc_any(size, 1, kind);
+}
+
+void *gcdune_alloc_aligned(size_t size, size_t alignment, gcdune_kind kind)
+{
+	if (alignment == 0 || alignment & (alignment - 1) || alignment > (size_t)1 << 30) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (gcdune_init() || !kind_is_public(kind))
+		return NULL;
+	return gcdune_alloc_any(size, alignment, kind);
+}
+
+void *gcdune_alloc_many(size_t size, gcdune_kind kind)
+{
+	if (gcdune_init() || !kind_is_public(kind))
+		return NULL;
+	char *first = gcdune_alloc_any(size, 1, kind);
+
+	if (!first)
+		return NULL;
+	memset(first, 0, sizeof(void *));
+	size_t full = size + heap->extra_byte;
+
+	if (full > 2048 || gcdune_options.torture)
+		return first;
+	struct gcdune_thread *thread = gcdune_thread_self;
+	unsigned cls = gcdune_class_of(full ? full : 1);
+	size_t room = 4096 - gcdune_classes[cls].size;
+	char *last = first;
+
+	/* Each is stored into the one before it at once: the chain is all that holds it. */
+	gcdune_critical_enter(thread);
+	while (room >= gcdune_classes[cls].size) {
+		char *object = take(thread, kind, cls);
+
+		if (!object)
+			break;
+		memset(object, 0, sizeof(void *));
+		memcpy(last, &object, sizeof object);
+		last = object;
+		room -= gcdune_classes[cls].size;
+	}
+	gcdune_critical_leave(thread);
+	return first;
+}
+
+/* A live object whose first byte is at OBJECT. */
+static bool resolve_start(const void *object, struct gcdune_ref *ref)
+{
+	return gcdune_resolve((uintptr_t)object, ref) && ref->object == object && *ref->state == heap->color;
+}
+
+static size_t usable_size(const struct gcdune_ref *ref)
+{
+	size_t size = gcdune_ref_size(ref) - heap->extra_byte;
+
+	/* The last word of a typed object is its layout. */
+	return ref->block->kind == GCDUNE_KIND_TYPED ? size - sizeof(gcdune_layout) : size;
+}
+
+size_t gcdune_size(const void *object)
+{
+	struct gcdune_ref ref;
+
+	if (!gcdune_resolve((uintptr_t)object, &ref) || *ref.state != heap->color)
+		return 0;
+	return usable_size(&ref);
+}
+
+/* Slots beyond this many per class and thread go straight back to their blocks. */
+enum { FREED_MOST = 256 };
+
+static void free_small(struct gcdune_thread *thread, const struct gcdune_ref *ref)
+{
+	uint32_t index = (uint32_t)(ref->block - heap->blocks);
+	unsigned kind = ref->block->kind, cls = heap->spans[index].cls;
+	struct gcdune_cache *cache = gcdune_thread_cache(thread, kind);
+
+	gcdune_account(thread, -(int64_t)gcdune_classes[cls].size);
+	if (cache && cache->runs[cls].nfreed < FREED_MOST) {
+		memcpy(ref->object, &cache->runs[cls].freed, sizeof(void *));
+		cache->runs[cls].freed = ref->object;
+		cache->runs[cls].nfreed++;
+		*ref->state = GCDUNE_COLOR_FREED;
+		return;
+	}
+	pthread_mutex_lock(&heap->lock);
+	*ref->state = GCDUNE_COLOR_FREE;
+	if (!(ref->block->flags & (GCDUNE_BLOCK_OPEN | GCDUNE_BLOCK_LISTED)))
+		gcdune_sweep_list(index);
+	pthread_mutex_unlock(&heap->lock);
+}
+
+void gcdune_free(void *object)
+{
+	struct gcdune_ref ref;
+
+	if (!object)
+		return;
+	struct gcdune_thread *thread = gcdune_thread_get();
+
+	if (!thread || !resolve_start(object, &ref))
+		gcdune_panic("gcdune_free(%p): not the start of a live object (freed twice, or not from gcdune)", object);
+	gcdune_finalize_forget(object);
+	gcdune_critical_enter(thread);
+	if (ref.block->use == GCDUNE_USE_SMALL) {
+		free_small(thread, &ref);
+	} else {
+		pthread_mutex_lock(&heap->lock);
+		gcdune_account(thread, -(int64_t)gcdune_ref_size(&ref));
+		gcdune_large_free((uint32_t)(ref.block - heap->blocks));
+		pthread_mutex_unlock(&heap->lock);
+	}
+	gcdune_critical_leave(thread);
+}
+
+void *gcdune_realloc(void *object, size_t size)
+{
+	struct gcdune_ref ref;
+
+	if (!object)
+		return gcdune_alloc(size);
+	if (size == 0) {
+		gcdune_free(object);
+		return NULL;
+	}
+	struct gcdune_thread *thread = gcdune_thread_get();
+
+	if (!thread || !resolve_start(object, &ref))
+		gcdune_panic("gcdune_realloc(%p): not the start of a live object (freed, or not from gcdune)", object);
+	size_t old = usable_size(&ref);
+	unsigned kind = ref.block->kind;
+
+	if (kind == GCDUNE_KIND_EPHEMERON)
+		gcdune_panic("gcdune_realloc(%p): an ephemeron has no other size", object);
+	if (ref.block->use == GCDUNE_USE_LARGE && kind != GCDUNE_KIND_TYPED && size > GCDUNE_SMALL_MAX) {
+		if (size <= old && size > old - old / 4)
+			return object;
+		if (gcdune_large_resize(thread, (uint32_t)(ref.block - heap->blocks), size + heap->extra_byte))
+			return object;
+	} else if (size <= old && (size > old / 2 || old <= 64)) {
+		/* The part cut off is cleared, so that growing again within the slot shows zeroes. */
+		if (!gcdune_kind_is_leaf(kind))
+			memset((char *)object + size, 0, old - size);
+		return object;
+	}
+	/* Moving to another block grows geometrically, or appending one byte at a time would copy everything each time. */
+	size_t want = size;
+
+	if (size > old && ref.block->use == GCDUNE_USE_LARGE && size < old + old / 8)
+		want = old + old / 8;
+	void *fresh;
+
+	if (kind == GCDUNE_KIND_TYPED) {
+		fresh = gcdune_alloc_typed(size, *gcdune_layout_of(object));
+	} else {
+		fresh = gcdune_alloc_any(want, 1, kind);
+		if (!fresh && want > size)
+			fresh = gcdune_alloc_any(size, 1, kind);
+	}
+	if (!fresh)
+		return NULL;
+	memcpy(fresh, object, old < size ? old : size);
+	gcdune_free(object);
+	return fresh;
+}
+
+/* ---- Asking ---- */
+
+void *gcdune_base(const void *pointer)
+{
+	struct gcdune_ref ref;
+
+	return gcdune_resolve((uintptr_t)pointer, &ref) && *ref.state == heap->color ? ref.object : NULL;
+}
+
+bool gcdune_contains(const void *pointer)
+{
+	return (uintptr_t)pointer - heap->base < heap->size;
+}
+
+int gcdune_kind_of(const void *pointer)
+{
+	struct gcdune_ref ref;
+
+	return gcdune_resolve((uintptr_t)pointer, &ref) && *ref.state == heap->color ? ref.block->kind : -ENOENT;
+}

@@ -1,0 +1,383 @@
+/* block.c - owns the reservation: which blocks are committed, which are free, and the storage of slot states.
+ *
+ * Invariants: a maximal run of free blocks has its length in the spans of its first and its last block, and is in the bin
+ * floor(log2(length)) of its space; no two runs touch; blocks outside the two committed ends have use NONE (their table
+ * entries are never-written zero pages). Callers: alloc.c, large.c, sweep.c; all under heap.lock. */
+#include "block.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "options.h"
+#include "os.h"
+
+/* The committed ends move in steps for which every table's share is whole pages: 256 blocks are 4096 bytes of blocks[]. */
+enum { STEP = 256, SEARCH = 64 };
+
+static struct gcdune_heap *const heap = &gcdune_heap;
+
+int gcdune_block_init(size_t size)
+{
+	const size_t step = STEP * GCDUNE_BLOCK;
+
+	for (size &= ~(step - 1); size >= step; size = size / 2 & ~(step - 1)) {
+		size_t n = size >> GCDUNE_BLOCK_SHIFT;
+		size_t align = size >= (1ull << 36) ? (size_t)1 << 30 : (size_t)2 << 20;
+		void *base = gcdune_os_reserve(size, align);
+		void *blocks = base ? gcdune_os_reserve_zero(n * sizeof(struct gcdune_block)) : NULL;
+		void *spans = blocks ? gcdune_os_reserve_zero(n * sizeof(struct gcdune_span)) : NULL;
+		void *states = spans ? gcdune_os_reserve_zero(n * (GCDUNE_BLOCK / GCDUNE_GRANULE)) : NULL;
+
+		if (states) {
+			heap->base = (uintptr_t)base;
+			heap->size = size;
+			heap->nblocks = (uint32_t)n;
+			heap->blocks = blocks;
+			heap->spans = spans;
+			heap->states = states;
+			heap->states_next = 1;	/* 0 means none */
+			heap->spaces[GCDUNE_SPACE_SCANNED].edge = 0;
+			heap->spaces[GCDUNE_SPACE_LEAF].edge = (uint32_t)n;
+			for (unsigned s = 0; s < GCDUNE_SPACES; s++)
+				memset(heap->spaces[s].bins, 0xff, sizeof heap->spaces[s].bins);
+			return 0;
+		}
+		gcdune_os_unreserve(base, size);
+		gcdune_os_unreserve(blocks, n * sizeof(struct gcdune_block));
+		gcdune_os_unreserve(spans, n * sizeof(struct gcdune_span));
+	}
+	return -ENOMEM;
+}
+
+/* ---- Runs of free blocks ---- */
+
+static unsigned bin_of(uint32_t length)
+{
+	unsigned bin = 31u - (unsigned)__builtin_clz(length);
+
+	return bin < GCDUNE_BINS ? bin : GCDUNE_BINS - 1;
+}
+
+static unsigned space_of(uint32_t index)
+{
+	return index >= heap->spaces[GCDUNE_SPACE_LEAF].edge ? GCDUNE_SPACE_LEAF : GCDUNE_SPACE_SCANNED;
+}
+
+static void run_insert(uint32_t first, uint32_t length)
+{
+	struct gcdune_space *space = &heap->spaces[space_of(first)];
+	unsigned bin = bin_of(length);
+	struct gcdune_span *spans = heap->spans;
+
+	spans[first].length = length;
+	spans[first + length - 1].length = length;
+	spans[first + length - 1].head = first;
+	spans[first].prev = GCDUNE_NO_BLOCK;
+	spans[first].next = space->bins[bin];
+	if (space->bins[bin] != GCDUNE_NO_BLOCK)
+		spans[space->bins[bin]].prev = first;
+	space->bins[bin] = first;
+	space->bins_used |= 1u << bin;
+}
+
+static void run_remove(uint32_t first)
+{
+	struct gcdune_space *space = &heap->spaces[space_of(first)];
+	struct gcdune_span *run = &heap->spans[first];
+	unsigned bin = bin_of(run->length);
+
+	if (run->prev != GCDUNE_NO_BLOCK)
+		heap->spans[run->prev].next = run->next;
+	else
+		space->bins[bin] = run->next;
+	if (run->next != GCDUNE_NO_BLOCK)
+		heap->spans[run->next].prev = run->prev;
+	if (space->bins[bin] == GCDUNE_NO_BLOCK)
+		space->bins_used &= ~(1u << bin);
+}
+
+/* The blocks [first, first + length) become free, joined with free neighbours of the same space. */
+static void run_free(uint32_t first, uint32_t length)
+{
+	unsigned space = space_of(first);
+
+	for (uint32_t i = first; i < first + length; i++) {
+		heap->blocks[i] = (struct gcdune_block){ .use = GCDUNE_USE_FREE };
+		heap->spans[i].age = 0;
+	}
+	uint32_t after = first + length;
+
+	if (after < heap->nblocks && heap->blocks[after].use == GCDUNE_USE_FREE && space_of(after) == space) {
+		uint32_t more = heap->spans[after].length;
+
+		run_remove(after);
+		length += more;
+	}
+	if (first > 0 && heap->blocks[first - 1].use == GCDUNE_USE_FREE && space_of(first - 1) == space) {
+		uint32_t before = heap->spans[first - 1].head;
+
+		run_remove(before);
+		length += first - before;
+		first = before;
+	}
+	run_insert(first, length);
+}
+
+/* Cuts [index, index + count) out of the free run FIRST and accounts for it as used. */
+static void run_cut(uint32_t first, uint32_t index, uint32_t count)
+{
+	uint32_t length = heap->spans[first].length;
+
+	run_remove(first);
+	if (index > first)
+		run_insert(first, index - first);
+	if (index + count < first + length)
+		run_insert(index + count, first + length - index - count);
+	for (uint32_t i = index; i < index + count; i++)
+		if (!heap->spans[i].clean)
+			heap->blocks_dirty--;
+	heap->blocks_used += count;
+	if (heap->blocks_used + heap->blocks_dirty > heap->blocks_peak)
+		heap->blocks_peak = heap->blocks_used + heap->blocks_dirty;
+}
+
+static uint32_t run_find(unsigned which, uint32_t count)
+{
+	const struct gcdune_space *space = &heap->spaces[which];
+	unsigned bin = bin_of(count);
+	unsigned tries = 0;
+
+	/* In this bin some runs are long enough; in those above, all. */
+	for (uint32_t run = space->bins[bin]; run != GCDUNE_NO_BLOCK && tries < SEARCH; run = heap->spans[run].next, tries++)
+		if (heap->spans[run].length >= count)
+			return run;
+	uint32_t above = bin + 1 < 32 ? space->bins_used >> (bin + 1) : 0;
+
+	return above ? space->bins[bin + 1 + (unsigned)__builtin_ctz(above)] : GCDUNE_NO_BLOCK;
+}
+
+/* ---- Growing ---- */
+
+static int commit(uint32_t first, uint32_t count)
+{
+	if (gcdune_os_commit(&heap->blocks[first], count * sizeof *heap->blocks) ||
+	    gcdune_os_commit(&heap->spans[first], count * sizeof *heap->spans) ||
+	    gcdune_os_commit((void *)gcdune_block_address(first), count * GCDUNE_BLOCK))
+		return -ENOMEM;
+	if (gcdune_options.hugepages == GCDUNE_HUGE_ON)
+		gcdune_os_huge((void *)gcdune_block_address(first), count * GCDUNE_BLOCK, true);
+	return 0;
+}
+
+int gcdune_block_reserve(unsigned which, uint32_t count)
+{
+	struct gcdune_space *scanned = &heap->spaces[GCDUNE_SPACE_SCANNED], *leaf = &heap->spaces[GCDUNE_SPACE_LEAF];
+	uint32_t have = 0, step, first;
+
+	/* What is free at the edge already counts. */
+	if (which == GCDUNE_SPACE_SCANNED) {
+		if (scanned->edge > 0 && heap->blocks[scanned->edge - 1].use == GCDUNE_USE_FREE)
+			have = heap->spans[scanned->edge - 1].length;
+	} else if (leaf->edge < heap->nblocks && heap->blocks[leaf->edge].use == GCDUNE_USE_FREE) {
+		have = heap->spans[leaf->edge].length;
+	}
+	if (have >= count)
+		return 0;
+	step = (count - have + STEP - 1) / STEP * STEP;
+	if (step < count - have || leaf->edge - scanned->edge < step)
+		return -ENOMEM;
+	first = which == GCDUNE_SPACE_SCANNED ? scanned->edge : leaf->edge - step;
+	if (commit(first, step))
+		return -ENOMEM;
+	if (which == GCDUNE_SPACE_SCANNED)
+		scanned->edge += step;
+	else
+		leaf->edge -= step;
+	heap->blocks_committed += step;
+	for (uint32_t i = first; i < first + step; i++)
+		heap->spans[i].clean = 1;
+	run_free(first, step);
+	heap->grew = true;
+	return 0;
+}
+
+/* Whether COUNT more blocks, none of them dirty already, stay within the limit. */
+static bool within_limit(size_t count)
+{
+	if (!heap->limit)
+		return true;
+	return (heap->blocks_used + heap->blocks_dirty + count) << GCDUNE_BLOCK_SHIFT <= heap->limit;
+}
+
+static size_t count_clean(uint32_t index, uint32_t count)
+{
+	size_t clean = 0;
+
+	for (uint32_t i = index; i < index + count; i++)
+		clean += heap->spans[i].clean;
+	return clean;
+}
+
+/* Free memory that lies elsewhere is given back before the limit says no. */
+static bool make_room(uint32_t index, uint32_t count)
+{
+	size_t clean = heap->limit ? count_clean(index, count) : 0;
+
+	if (within_limit(clean))
+		return true;
+	gcdune_block_release(0, 0, SIZE_MAX);
+	return within_limit(count_clean(index, count));
+}
+
+uint32_t gcdune_block_take(unsigned which, uint32_t count)
+{
+	uint32_t run = run_find(which, count);
+
+	if (run == GCDUNE_NO_BLOCK) {
+		if (heap->limit && (uint64_t)count << GCDUNE_BLOCK_SHIFT > heap->limit)
+			return GCDUNE_NO_BLOCK;
+		if (gcdune_block_reserve(which, count))
+			return GCDUNE_NO_BLOCK;
+		/* The run at the edge is long enough now, wherever it stands in its bin. */
+		run = which == GCDUNE_SPACE_SCANNED ? heap->spans[heap->spaces[which].edge - 1].head : heap->spaces[which].edge;
+	}
+	if (!make_room(run, count))
+		return GCDUNE_NO_BLOCK;
+	run_cut(run, run, count);
+	return run;
+}
+
+bool gcdune_block_take_at(uint32_t index, uint32_t count)
+{
+	if (count > heap->nblocks - index || heap->blocks[index].use != GCDUNE_USE_FREE ||
+	    space_of(index) != space_of(index + count - 1))
+		return false;
+	/* INDEX follows a used block, so it is the first of its run. */
+	if (heap->spans[index].length < count || !make_room(index, count))
+		return false;
+	run_cut(index, index, count);
+	return true;
+}
+
+void gcdune_block_give(uint32_t index, uint32_t count)
+{
+	for (uint32_t i = index; i < index + count; i++)
+		heap->spans[i].clean = 0;
+	heap->blocks_used -= count;
+	heap->blocks_dirty += count;
+	run_free(index, count);
+}
+
+/* ---- Giving memory back ---- */
+
+static size_t release_run(uint32_t first, unsigned age, size_t most)
+{
+	uint32_t end = first + heap->spans[first].length;
+	size_t released = 0;
+
+	for (uint32_t i = first; i < end && released < most;) {
+		uint32_t from = i;
+
+		while (i < end && !heap->spans[i].clean && heap->spans[i].age >= age && released + (i - from) < most)
+			i++;
+		if (i == from) {
+			i++;
+			continue;
+		}
+		if (gcdune_os_release((void *)gcdune_block_address(from), (size_t)(i - from) << GCDUNE_BLOCK_SHIFT))
+			continue;	/* the kernel would not: they stay dirty */
+		for (uint32_t k = from; k < i; k++)
+			heap->spans[k].clean = 1;
+		released += i - from;
+	}
+	return released;
+}
+
+size_t gcdune_block_release(unsigned age, size_t keep, size_t batch)
+{
+	size_t released = 0;
+
+	/* Long runs first: they are the ones that small objects are least likely to need soon. */
+	for (unsigned bin = GCDUNE_BINS; bin-- > 0;) {
+		for (unsigned s = 0; s < GCDUNE_SPACES; s++) {
+			for (uint32_t run = heap->spaces[s].bins[bin]; run != GCDUNE_NO_BLOCK; run = heap->spans[run].next) {
+				if (heap->blocks_dirty <= keep || released >= batch)
+					goto out;
+				size_t most = heap->blocks_dirty - keep;
+				size_t n = release_run(run, age, most < batch - released ? most : batch - released);
+
+				heap->blocks_dirty -= n;
+				released += n;
+			}
+		}
+	}
+out:
+	heap->released += (uint64_t)released << GCDUNE_BLOCK_SHIFT;
+	return released;
+}
+
+/* ---- Slot states ---- */
+
+uint32_t gcdune_states_take(unsigned cls)
+{
+	uint32_t units = cls ? gcdune_classes[cls].state_units : 1;
+	uint32_t index = heap->states_free[cls];
+
+	if (index) {
+		memcpy(&heap->states_free[cls], heap->states + index * GCDUNE_STATE_UNIT, sizeof(uint32_t));
+	} else {
+		const uint32_t step = 4096;	/* 256 KiB */
+
+		if (heap->states_next + units > heap->states_committed) {
+			if (gcdune_os_commit(heap->states + heap->states_committed * GCDUNE_STATE_UNIT, step * GCDUNE_STATE_UNIT))
+				return 0;
+			heap->states_committed += step;
+		}
+		index = heap->states_next;
+		heap->states_next += units;
+	}
+	memset(heap->states + index * GCDUNE_STATE_UNIT, 0, units * GCDUNE_STATE_UNIT);
+	return index;
+}
+
+void gcdune_states_give(unsigned cls, uint32_t index)
+{
+	memcpy(heap->states + index * GCDUNE_STATE_UNIT, &heap->states_free[cls], sizeof(uint32_t));
+	heap->states_free[cls] = index;
+}
+
+/* ---- Verifying ---- */
+
+void gcdune_block_verify(void)
+{
+	size_t used = 0, dirty = 0, free_blocks = 0, in_runs = 0;
+
+	for (uint32_t i = 0; i < heap->nblocks; i++) {
+		if (i == heap->spaces[GCDUNE_SPACE_SCANNED].edge)
+			i = heap->spaces[GCDUNE_SPACE_LEAF].edge;
+		if (i >= heap->nblocks)
+			break;
+		if (heap->blocks[i].use == GCDUNE_USE_FREE) {
+			free_blocks++;
+			dirty += !heap->spans[i].clean;
+		} else if (heap->blocks[i].use == GCDUNE_USE_NONE) {
+			gcdune_panic("block %u is committed but has no use", i);
+		} else {
+			used++;
+		}
+	}
+	for (unsigned s = 0; s < GCDUNE_SPACES; s++)
+		for (unsigned bin = 0; bin < GCDUNE_BINS; bin++)
+			for (uint32_t run = heap->spaces[s].bins[bin]; run != GCDUNE_NO_BLOCK; run = heap->spans[run].next) {
+				uint32_t length = heap->spans[run].length;
+
+				if (bin_of(length) != bin || space_of(run) != s || heap->spans[run + length - 1].head != run)
+					gcdune_panic("free run at block %u is in the wrong list or has the wrong length", run);
+				in_runs += length;
+			}
+	if (in_runs != free_blocks)
+		gcdune_panic("%zu blocks are free but %zu are in free runs", free_blocks, in_runs);
+	if (used != heap->blocks_used || dirty != heap->blocks_dirty)
+		gcdune_panic("%zu blocks used and %zu dirty, but %zu and %zu counted", used, dirty, heap->blocks_used,
+			     heap->blocks_dirty);
+}

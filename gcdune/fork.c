@@ -1,0 +1,60 @@
+/* fork.c - makes fork safe at any moment. The forking thread waits for heap.cycle, so no collection is under way, then takes
+ * every lock that other threads may hold, so that the child finds each structure whole. In the child only this thread is
+ * left: the others' caches are given back, the markers are made anew when needed. Registered by gcdune_init. */
+#include <pthread.h>
+
+#include "finalize.h"
+#include "mark.h"
+#include "meta.h"
+#include "os.h"
+#include "thread.h"
+
+void gcdune_thread_after_fork(void);
+
+static void prepare(void)
+{
+	struct gcdune_thread *self = gcdune_thread_self;
+
+	gcdune_cycle_lock();
+	if (self)
+		gcdune_critical_enter(self);
+	gcdune_finalize_lock();
+	pthread_mutex_lock(&gcdune_heap.lock);
+	gcdune_meta_lock();
+}
+
+static void parent(void)
+{
+	struct gcdune_thread *self = gcdune_thread_self;
+
+	gcdune_meta_unlock();
+	pthread_mutex_unlock(&gcdune_heap.lock);
+	gcdune_finalize_unlock();
+	if (self)
+		gcdune_critical_leave(self);
+	gcdune_cycle_unlock();
+}
+
+static void child(void)
+{
+	struct gcdune_thread *self = gcdune_thread_self;
+
+	gcdune_meta_after_fork();
+	pthread_mutex_init(&gcdune_heap.lock, NULL);
+	gcdune_finalize_after_fork();
+	gcdune_mark_after_fork();
+	gcdune_thread_after_fork();
+	gcdune_cycle_lock_after_fork();
+	if (self) {
+		self->stop_pending = 0;
+		atomic_store(&self->stop_wanted, 0);
+		gcdune_critical_leave(self);
+	}
+	gcdune_cycle_unlock();
+}
+
+void gcdune_fork_init(void)
+{
+	if (pthread_atfork(prepare, parent, child))
+		gcdune_warn("no memory for fork handlers: a child of fork must not allocate");
+}

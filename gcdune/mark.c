@@ -1,0 +1,660 @@
+/* mark.c - owns the markers. The loop takes an entry from the stack, finds the slot it means, asks the memory for the slot's
+ * state and contents, and puts it into a short queue; what leaves the queue at the other end, a few entries later, is tested,
+ * marked and scanned, by when its cache lines have arrived (Cher, Hosking and Vitek, "Software prefetching for mark-sweep garbage
+ * collection", ASPLOS 2004; entries are tested after the queue, not before, as in Garner, Blackburn and Frampton, "Effective
+ * prefetch for mark-sweep garbage collection", ISMM 2007).
+ *
+ * Several markers may meet at an object: each may find it white, each stores the same black, and it is scanned twice. That costs time, never
+ * an object. All other writes while marking are by one thread or idempotent (block colour, OVERFLOW).
+ *
+ * The invariant that verify.c checks: when marking is over, a black object points to no white one. */
+#define _GNU_SOURCE
+#include "mark.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+
+#include "meta.h"
+#include "options.h"
+#include "os.h"
+#include "roots.h"
+
+static struct gcdune_heap *const heap = &gcdune_heap;
+
+enum { MOST_HELPERS = 63 };
+/* A helper is worth waking when it finds about this much to do. */
+static const size_t BYTES_PER_MARKER = (size_t)2 << 20;
+
+struct gcdune_marker gcdune_mark_main;
+static uint8_t white, black;
+static unsigned helpers;		/* that exist */
+static unsigned cores;
+static _Atomic unsigned took_part;
+static _Atomic bool overflowed, roots_overflowed;
+static _Atomic uint64_t helper_bytes, helper_objects;
+static struct gcdune_ephemeron *_Atomic helper_ephemerons;
+
+/* ---- The stack of a marker ---- */
+
+static bool marker_init(struct gcdune_marker *m)
+{
+	memset(m, 0, sizeof *m);
+	m->segment = gcdune_segment_take();
+	if (m->segment)
+		m->top = m->segment->entries;
+	return m->segment != NULL;
+}
+
+static void note_overflow(struct gcdune_marker *m)
+{
+	if (m->source)
+		m->source->flags |= GCDUNE_BLOCK_OVERFLOW;
+	else
+		roots_overflowed = true;
+	overflowed = true;
+}
+
+bool gcdune_marker_room(struct gcdune_marker *m)
+{
+	struct gcdune_segment *fresh = m->spare ? m->spare : gcdune_segment_take();
+
+	m->spare = NULL;
+	if (!fresh) {
+		note_overflow(m);
+		return false;
+	}
+	m->segment->count = GCDUNE_SEGMENT_ENTRIES;
+	if (gcdune_worklist_wanted()) {
+		/* What was found first is likely to lead furthest: give that away. */
+		struct gcdune_segment *old = m->below ? m->below : m->segment;
+
+		if (old == m->below) {
+			m->below = old->next;
+			m->segment->next = m->below;
+			m->below = m->segment;
+		}
+		gcdune_worklist_share(old);
+	} else {
+		m->segment->next = m->below;
+		m->below = m->segment;
+	}
+	m->segment = fresh;
+	m->top = fresh->entries;
+	return true;
+}
+
+/* The segment is used up: go on with one below. False: there is none. */
+static bool marker_below(struct gcdune_marker *m)
+{
+	struct gcdune_segment *full = m->below;
+
+	if (!full)
+		return false;
+	if (m->spare)
+		gcdune_segment_give(m->segment);
+	else
+		m->spare = m->segment;
+	m->below = full->next;
+	m->segment = full;
+	m->top = full->entries + full->count;
+	return true;
+}
+
+static void marker_adopt(struct gcdune_marker *m, struct gcdune_segment *segment)
+{
+	gcdune_segment_give(m->segment);
+	m->segment = segment;
+	m->top = segment->entries + segment->count;
+}
+
+/* ---- Scanning ---- */
+
+static inline __attribute__((no_sanitize("address", "thread"))) void scan_words(struct gcdune_marker *m, const uintptr_t *from,
+									       const uintptr_t *to, uint64_t flags)
+{
+	for (; from < to; from++)
+		gcdune_marker_word(m, *from, flags);
+}
+
+void gcdune_scan_object(struct gcdune_marker *m, const struct gcdune_ref *ref)
+{
+	const struct gcdune_kind_info *kind = &heap->kinds[ref->block->kind];
+	size_t size = gcdune_ref_size(ref);
+	bool large = ref->block->granules == 0;
+
+	m->source = ref->block;
+	switch (kind->scan) {
+	case GCDUNE_SCAN_NONE:
+		break;
+	case GCDUNE_SCAN_WORDS:
+		if (large)
+			gcdune_marker_push(m, gcdune_slice((uintptr_t)ref->object, size / GCDUNE_PAGE, 0));
+		else
+			scan_words(m, (uintptr_t *)ref->object, (uintptr_t *)(ref->object + size), 0);
+		break;
+	case GCDUNE_SCAN_TYPED:
+		if (large) {
+			gcdune_marker_push(m, gcdune_slice((uintptr_t)ref->object, size / GCDUNE_PAGE, GCDUNE_ENTRY_TYPED));
+		} else {
+			size_t words = size / sizeof(uintptr_t) - 1;
+
+			gcdune_scan_typed(m, ref->object, ((uintptr_t *)ref->object)[words], 0, words);
+		}
+		break;
+	case GCDUNE_SCAN_CALLBACK:
+		kind->mark(ref->object, size - heap->extra_byte, kind->arg, m);
+		break;
+	case GCDUNE_SCAN_EPHEMERON: {
+		struct gcdune_ephemeron *ephemeron = (struct gcdune_ephemeron *)ref->object;
+
+		if (!ephemeron->key)
+			break;
+		if (gcdune_mark_is_dead(ephemeron->key)) {
+			ephemeron->next = m->ephemerons;
+			m->ephemerons = ephemeron;
+		} else {
+			gcdune_marker_word(m, (uintptr_t)ephemeron->value, GCDUNE_ENTRY_ROOT);
+		}
+		break;
+	}
+	}
+}
+
+/* Scans the slice's first page and leaves the rest on the stack in halves, for others to take. */
+static __attribute__((noinline)) void scan_slice(struct gcdune_marker *m, uint64_t entry)
+{
+	uintptr_t address = (uintptr_t)(entry & (((uint64_t)1 << 36) - 1)) << 12;
+	uint64_t pages = entry >> 36 & GCDUNE_SLICE_PAGES_MAX, flags = entry & GCDUNE_ENTRY_TYPED;
+	struct gcdune_ref ref = gcdune_ref_of((void *)address);		/* it is in a marked object */
+
+	m->source = ref.block;
+	while (pages > 1) {
+		uint64_t half = pages / 2;
+
+		gcdune_marker_push(m, gcdune_slice(address + (pages - half) * GCDUNE_PAGE, half, flags));
+		pages -= half;
+	}
+	const uintptr_t *words = (const uintptr_t *)address;
+
+	if (flags & GCDUNE_ENTRY_TYPED) {
+		size_t last = gcdune_ref_size(&ref) / sizeof(uintptr_t) - 1, from = (address - (uintptr_t)ref.object) / sizeof(uintptr_t);
+		size_t to = from + GCDUNE_PAGE / sizeof(uintptr_t);
+
+		gcdune_scan_typed(m, ref.object, ((uintptr_t *)ref.object)[last], from, to < last ? to : last);
+	} else {
+		scan_words(m, words, words + GCDUNE_PAGE / sizeof *words, 0);
+	}
+}
+
+/* ---- Ephemerons ---- */
+
+/* Keys of pending ephemerons, when there are long chains of them: from a key to its ephemerons. Such a key has the state
+ * GCDUNE_COLOR_KEY in place of white, so that visit() comes by here when it marks one; one marker only. */
+static struct gcdune_table keys;
+
+static __attribute__((noinline)) void visit_key(struct gcdune_marker *m, const struct gcdune_ref *ref)
+{
+	struct gcdune_entry *entry = gcdune_table_find(&keys, (uintptr_t)ref->object);
+	struct gcdune_ephemeron *list = (struct gcdune_ephemeron *)entry->value[0];
+
+	gcdune_table_remove(&keys, entry);
+	m->source = NULL;
+	for (; list; list = list->next)
+		gcdune_marker_word(m, (uintptr_t)list->value, GCDUNE_ENTRY_ROOT);
+}
+
+/* ---- The loop ---- */
+
+static inline void visit(struct gcdune_marker *m, const struct gcdune_ref *ref)
+{
+	uint8_t state = *ref->state;
+
+	if (state != m->white) {
+		if (__builtin_expect(state == GCDUNE_COLOR_KEY, 0))
+			visit_key(m, ref);
+		else
+			return;
+	}
+	*ref->state = m->black;
+	if (ref->block->color != m->black)
+		ref->block->color = m->black;
+	m->objects++;
+	size_t granules = ref->block->granules;
+
+	if (__builtin_expect(granules && heap->kinds[ref->block->kind].scan == GCDUNE_SCAN_WORDS, 1)) {
+		m->bytes += granules * GCDUNE_GRANULE;
+		m->source = ref->block;
+		scan_words(m, (uintptr_t *)ref->object, (uintptr_t *)ref->object + granules * 2, 0);
+		return;
+	}
+	m->bytes += gcdune_ref_size(ref);
+	gcdune_scan_object(m, ref);
+}
+
+static void visit_oldest(struct gcdune_marker *m)
+{
+	struct gcdune_ref *oldest = &m->queue[(m->head - m->count) & (GCDUNE_QUEUE - 1)];
+
+	m->count--;
+	visit(m, oldest);
+}
+
+static void drain(struct gcdune_marker *m)
+{
+	for (;;) {
+		if (m->top == m->segment->entries && !marker_below(m)) {
+			if (!m->count)
+				return;
+			visit_oldest(m);
+			continue;
+		}
+		uint64_t entry = *--m->top;
+
+		if (__builtin_expect(entry >> 63, 0)) {
+			scan_slice(m, entry);
+			continue;
+		}
+		uintptr_t address = entry & ~GCDUNE_ENTRY_ROOT;
+		struct gcdune_ref ref;
+
+		if (!gcdune_resolve(address, &ref))
+			continue;
+		if (__builtin_expect(heap->strict_interior, 0) && !(entry & GCDUNE_ENTRY_ROOT) &&
+		    !gcdune_displacement_valid(address - (uintptr_t)ref.object))
+			continue;
+		__builtin_prefetch(ref.state, 1);
+		__builtin_prefetch(ref.object, 0);
+		if (m->count == GCDUNE_QUEUE) {
+			/* The oldest entry's place is the new one's. */
+			struct gcdune_ref *place = &m->queue[m->head++ & (GCDUNE_QUEUE - 1)], oldest = *place;
+
+			*place = ref;
+			visit(m, &oldest);
+		} else {
+			m->queue[m->head++ & (GCDUNE_QUEUE - 1)] = ref;
+			m->count++;
+		}
+	}
+}
+
+/* ---- Helpers ---- */
+
+static void set_colors(struct gcdune_marker *m)
+{
+	m->white = white;
+	m->black = black;
+}
+
+void *gcdune_mark_helper(void *arg)
+{
+	struct gcdune_marker m;
+	bool was_active = false;
+
+	(void)arg;
+	while (!marker_init(&m))
+		gcdune_os_futex_wait_for(&helpers, helpers, 100000000u);	/* no memory now; perhaps later */
+	for (;;) {
+		struct gcdune_segment *segment = gcdune_worklist_wait(was_active);
+
+		if (!was_active)
+			took_part++;
+		was_active = true;
+		set_colors(&m);
+		marker_adopt(&m, segment);
+		drain(&m);
+		helper_bytes += m.bytes;
+		helper_objects += m.objects;
+		m.bytes = m.objects = 0;
+		while (m.ephemerons) {
+			struct gcdune_ephemeron *e = m.ephemerons, *head = helper_ephemerons;
+
+			m.ephemerons = e->next;
+			do
+				e->next = head;
+			while (!atomic_compare_exchange_weak(&helper_ephemerons, &head, e));
+		}
+	}
+	return NULL;
+}
+
+static void make_helpers(unsigned want)
+{
+	while (helpers < want) {
+		pthread_t thread;
+		pthread_attr_t attr;
+		sigset_t all, before;
+
+		pthread_attr_init(&attr);
+		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+		pthread_attr_setstacksize(&attr, 256 << 10);
+		sigfillset(&all);
+		pthread_sigmask(SIG_SETMASK, &all, &before);
+		int error = pthread_create(&thread, &attr, gcdune_mark_helper, NULL);
+
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+		pthread_attr_destroy(&attr);
+		if (error)
+			return;		/* fewer markers do as well */
+		helpers++;
+	}
+}
+
+/* Before the world is stopped: thread creation takes locks of libc's. */
+void gcdune_mark_prepare(void)
+{
+	unsigned want = gcdune_options.markers ? gcdune_options.markers : cores;
+
+	if (heap->live_bytes < BYTES_PER_MARKER && (size_t)heap->allocated < 4 * BYTES_PER_MARKER)
+		want = 1;
+	if (want > MOST_HELPERS + 1)
+		want = MOST_HELPERS + 1;
+	make_helpers(want - 1);
+	gcdune_worklist_helpers(want - 1);
+}
+
+/* ---- One collection ---- */
+
+int gcdune_mark_init(void)
+{
+	cores = gcdune_os_cores();
+	if (gcdune_worklist_init() || !marker_init(&gcdune_mark_main))
+		return -1;
+	return 0;
+}
+
+void gcdune_mark_begin(void)
+{
+	white = heap->color;
+	black = white == GCDUNE_COLOR_LAST ? 1 : white + 1;
+	set_colors(&gcdune_mark_main);
+	took_part = 0;
+}
+
+/* Marks from the stack of the main marker, helped or not, until there is nothing. */
+static void drain_all(void)
+{
+	struct gcdune_marker *m = &gcdune_mark_main;
+	struct gcdune_segment *segment;
+
+	for (;;) {
+		drain(m);
+		segment = gcdune_worklist_next();
+		if (!segment)
+			return;
+		marker_adopt(m, segment);
+	}
+}
+
+/* Scans again, alone and one by one, the marked objects of blocks in which a scan was cut short. Each object is scanned with an empty stack, which
+ * has room for all it points to, so every round marks something new or is the last. */
+static void recover(void)
+{
+	struct gcdune_marker *m = &gcdune_mark_main;
+
+	gcdune_worklist_helpers(0);
+	while (atomic_exchange(&overflowed, false)) {
+		if (atomic_exchange(&roots_overflowed, false)) {
+			gcdune_roots_mark();
+			drain_all();
+		}
+		for (uint32_t i = 0; i < heap->nblocks; i++) {
+			if (i == heap->spaces[GCDUNE_SPACE_SCANNED].edge)
+				i = heap->spaces[GCDUNE_SPACE_LEAF].edge;
+			if (i >= heap->nblocks)
+				break;
+			struct gcdune_block *block = &heap->blocks[i];
+
+			if (!(block->flags & GCDUNE_BLOCK_OVERFLOW))
+				continue;
+			block->flags &= (uint8_t)~GCDUNE_BLOCK_OVERFLOW;
+			uint8_t *states = gcdune_block_states(block);
+
+			for (unsigned slot = 0; slot < block->nslots; slot++) {
+				struct gcdune_ref ref = {
+					(char *)gcdune_block_address(i) + (size_t)slot * block->granules * GCDUNE_GRANULE, states + slot, block
+				};
+
+				if (*ref.state != black)
+					continue;
+				gcdune_scan_object(m, &ref);
+				drain_all();
+			}
+		}
+	}
+}
+
+static void collect_ephemerons(void)
+{
+	struct gcdune_ephemeron *list = atomic_exchange(&helper_ephemerons, NULL), *next;
+
+	for (; list; list = next) {
+		next = list->next;
+		list->next = gcdune_mark_main.ephemerons;
+		gcdune_mark_main.ephemerons = list;
+	}
+}
+
+/* One pass over the pending ephemerons: marks the values whose keys have been marked since. */
+static bool ephemerons_pass(struct gcdune_marker *m)
+{
+	struct gcdune_ephemeron *list = m->ephemerons, *next;
+	bool progress = false;
+
+	m->ephemerons = NULL;
+	for (; list; list = next) {
+		next = list->next;
+		if (gcdune_mark_is_dead(list->key)) {
+			list->next = m->ephemerons;
+			m->ephemerons = list;
+		} else {
+			m->source = NULL;
+			gcdune_marker_word(m, (uintptr_t)list->value, GCDUNE_ENTRY_ROOT);
+			progress = true;
+		}
+	}
+	return progress;
+}
+
+/* Every pending key gets an entry, so that marking one finds its values at once: linear however keys are chained. What
+ * cannot be entered for want of memory stays pending for further passes. Returns whether anything was entered. */
+static bool ephemerons_by_key(struct gcdune_marker *m)
+{
+	struct gcdune_ephemeron *list = m->ephemerons, *next;
+
+	m->ephemerons = NULL;
+	for (; list; list = next) {
+		struct gcdune_ref ref = gcdune_ref_of(list->key);
+
+		next = list->next;
+		struct gcdune_entry *entry = gcdune_table_find(&keys, (uintptr_t)ref.object);
+
+		if (!entry && gcdune_table_reserve(&keys) == 0) {
+			entry = gcdune_table_insert(&keys, (uintptr_t)ref.object);
+			*ref.state = GCDUNE_COLOR_KEY;
+		}
+		struct gcdune_ephemeron **head = entry ? (struct gcdune_ephemeron **)&entry->value[0] : &m->ephemerons;
+
+		list->next = *head;
+		*head = list;
+	}
+	return keys.count != 0;
+}
+
+/* The keys that no one reached are white again, their ephemerons pending. */
+static void ephemerons_unlist(struct gcdune_marker *m)
+{
+	GCDUNE_TABLE_EACH(&keys, entry) {
+		struct gcdune_ephemeron *list = (struct gcdune_ephemeron *)entry->value[0], *next;
+
+		*gcdune_ref_of((void *)entry->key).state = white;
+		for (; list; list = next) {
+			next = list->next;
+			list->next = m->ephemerons;
+			m->ephemerons = list;
+		}
+		gcdune_table_remove(&keys, entry);
+	}
+}
+
+void gcdune_mark_drain(void)
+{
+	struct gcdune_marker *m = &gcdune_mark_main;
+
+	for (unsigned pass = 0;; pass++) {
+		drain_all();
+		if (overflowed)
+			recover();
+		collect_ephemerons();
+		if (!ephemerons_pass(m))
+			return;
+		if (pass >= 3 && ephemerons_by_key(m)) {
+			gcdune_worklist_helpers(0);
+			/* An ephemeron met on the way whose key is not marked yet may find it listed here: it waits for the next pass. */
+			drain_all();
+			if (overflowed)
+				recover();
+			ephemerons_unlist(m);
+		}
+	}
+}
+
+void gcdune_mark_clear_ephemerons(void)
+{
+	struct gcdune_ephemeron *list = gcdune_mark_main.ephemerons;
+
+	for (; list; list = list->next)
+		list->key = list->value = NULL;
+	gcdune_mark_main.ephemerons = NULL;
+}
+
+void gcdune_mark_end(uint64_t *bytes, uint64_t *objects, unsigned *markers)
+{
+	struct gcdune_marker *m = &gcdune_mark_main;
+
+	*bytes = m->bytes + atomic_exchange(&helper_bytes, 0);
+	*objects = m->objects + atomic_exchange(&helper_objects, 0);
+	*markers = 1 + (took_part < helpers ? took_part : helpers);
+	m->bytes = m->objects = 0;
+	heap->color = black;
+}
+
+/* ---- Roots and single objects ---- */
+
+/* A word that equals the start of a slot may also be a pointer one past the end of the slot before it; a root may be all that
+ * holds that one. */
+__attribute__((no_sanitize("address", "thread"))) void gcdune_mark_root_range(struct gcdune_marker *m, uintptr_t begin, uintptr_t end)
+{
+	const uintptr_t *word = (const uintptr_t *)((begin + 7) & ~(uintptr_t)7), *last = (const uintptr_t *)(end & ~(uintptr_t)7);
+	uintptr_t base = heap->base;
+	size_t size = heap->size;
+
+	while (word < last) {
+		const uintptr_t *stop = last - word > 256 ? word + 256 : last;
+
+		m->source = NULL;
+		for (; word < stop; word++) {
+			uintptr_t w = *word;
+
+			if (w - base >= size)
+				continue;
+			gcdune_marker_push(m, w | GCDUNE_ENTRY_ROOT);
+			if (!(w & (GCDUNE_GRANULE - 1)) && w > base)
+				gcdune_marker_push(m, (w - 1) | GCDUNE_ENTRY_ROOT);
+		}
+		/* Roots must not pile up: large ranges of them are marked from as they are read. */
+		if (m->below && m == &gcdune_mark_main)
+			drain(m);
+	}
+}
+
+void gcdune_mark_object(void *object)
+{
+	gcdune_mark_main.source = NULL;
+	gcdune_marker_word(&gcdune_mark_main, (uintptr_t)object, GCDUNE_ENTRY_ROOT);
+}
+
+/* Takes what resolves to REF's object off the stack, down to FLOOR. */
+static void drop_self(struct gcdune_marker *m, const struct gcdune_ref *ref, uint64_t *floor)
+{
+	uint64_t *to = floor;
+
+	for (uint64_t *from = floor; from < m->top; from++) {
+		struct gcdune_ref target;
+
+		if (gcdune_resolve(*from & ~GCDUNE_ENTRY_ROOT, &target) && target.object == ref->object)
+			continue;
+		*to++ = *from;
+	}
+	m->top = to;
+}
+
+void gcdune_mark_children(const struct gcdune_ref *ref, bool ignore_self)
+{
+	struct gcdune_marker *m = &gcdune_mark_main;
+	enum gcdune_scan scan = heap->kinds[ref->block->kind].scan;
+
+	if (!ignore_self || scan == GCDUNE_SCAN_NONE || scan == GCDUNE_SCAN_EPHEMERON) {
+		gcdune_scan_object(m, ref);
+		return;
+	}
+	/* Piece by piece, each no more than a segment holds, and with the stack empty. */
+	size_t words = gcdune_ref_size(ref) / sizeof(uintptr_t);
+	uintptr_t *object = (uintptr_t *)ref->object;
+
+	drain_all();
+	m->source = ref->block;
+	if (scan == GCDUNE_SCAN_CALLBACK) {
+		gcdune_scan_object(m, ref);
+		if (!m->below)
+			drop_self(m, ref, m->segment->entries);
+		return;
+	}
+	for (size_t from = 0; from < words; from += 512) {
+		size_t to = words - from > 512 ? from + 512 : words;
+
+		m->source = ref->block;
+		if (scan == GCDUNE_SCAN_TYPED)
+			gcdune_scan_typed(m, ref->object, object[words - 1], from, to < words ? to : words - 1);
+		else
+			scan_words(m, object + from, object + to, 0);
+		drop_self(m, ref, m->segment->entries);
+		drain_all();
+	}
+}
+
+bool gcdune_mark_is_dead(const void *object)
+{
+	struct gcdune_ref ref;
+
+	return gcdune_resolve((uintptr_t)object, &ref) && (*ref.state == white || *ref.state == GCDUNE_COLOR_KEY);
+}
+
+uint8_t gcdune_mark_white(void)
+{
+	return white;
+}
+
+uint8_t gcdune_mark_black(void)
+{
+	return black;
+}
+
+void gcdune_mark(struct gcdune_marker *marker, const void *pointer)
+{
+	gcdune_marker_word(marker, (uintptr_t)pointer, GCDUNE_ENTRY_ROOT);
+}
+
+void gcdune_mark_range(struct gcdune_marker *marker, const void *begin, const void *end)
+{
+	if (marker->source)
+		scan_words(marker, begin, end, GCDUNE_ENTRY_ROOT);
+	else
+		gcdune_mark_root_range(marker, (uintptr_t)begin, (uintptr_t)end);
+}
+
+void gcdune_mark_after_fork(void)
+{
+	helpers = 0;
+	gcdune_worklist_after_fork();
+}

@@ -1,0 +1,90 @@
+/* mark.h - marking: from what has been pushed to everything reachable from it (mark.c). Used by cycle.c, roots.c, finalize.c
+ * and verify.c, all with the world stopped. */
+#ifndef GCDUNE_MARK_H
+#define GCDUNE_MARK_H
+
+#include "heap.h"
+#include "worklist.h"
+
+#define GCDUNE_QUEUE 8		/* power of two */
+
+struct gcdune_ephemeron {
+	void *key, *value;
+	struct gcdune_ephemeron *next;	/* while marking: its key was not marked yet */
+	uintptr_t unused;
+};
+
+struct gcdune_marker {
+	uint64_t *top;				/* where the next entry goes */
+	struct gcdune_segment *segment;		/* that `top' points into */
+	struct gcdune_segment *below;		/* full ones */
+	struct gcdune_segment *spare;		/* an empty one, or NULL: saves a trip to the pool */
+	struct gcdune_block *source;		/* of the object being scanned; NULL: a root */
+	uint8_t white, black;
+	unsigned head, count;			/* of the queue */
+	struct gcdune_ref queue[GCDUNE_QUEUE];
+	uint64_t bytes, objects;
+	struct gcdune_ephemeron *ephemerons;	/* pending */
+};
+
+/* The marker of the thread that collects. */
+extern struct gcdune_marker gcdune_mark_main __attribute__((visibility("hidden")));
+
+int gcdune_mark_init(void);
+/* Sees to it that there are as many helpers as pay. Before the world is stopped. */
+void gcdune_mark_prepare(void);
+/* Chooses the new colour. */
+void gcdune_mark_begin(void);
+/* Marks until nothing is left, with the helpers; ephemerons whose keys live included. */
+void gcdune_mark_drain(void);
+/* Clears ephemerons with dead keys. After a drain. */
+void gcdune_mark_clear_ephemerons(void);
+/* The new colour becomes that of live objects. Returns what was marked. */
+void gcdune_mark_end(uint64_t *bytes, uint64_t *objects, unsigned *markers);
+
+/* Words of a range of roots; aligned. */
+void gcdune_mark_root_range(struct gcdune_marker *marker, uintptr_t begin, uintptr_t end);
+/* An object that must live, by its start. */
+void gcdune_mark_object(void *object);
+/* What the object at REF points to, not itself; without pointers into itself if IGNORE_SELF. */
+void gcdune_mark_children(const struct gcdune_ref *ref, bool ignore_self);
+/* Allocated, and not marked (so far) in this collection. */
+bool gcdune_mark_is_dead(const void *object);
+
+/* Pushes what an object points to onto MARKER. */
+void gcdune_scan_object(struct gcdune_marker *marker, const struct gcdune_ref *ref);
+uint8_t gcdune_mark_white(void);
+uint8_t gcdune_mark_black(void);
+
+/* The helpers' main function, for intercept.c to recognize. */
+void *gcdune_mark_helper(void *arg);
+void gcdune_mark_after_fork(void);
+
+/* ---- descriptor.c ---- */
+/* Pushes by layout the words [from, to) of OBJECT. */
+void gcdune_scan_typed(struct gcdune_marker *marker, char *object, gcdune_layout layout, size_t from, size_t to);
+bool gcdune_displacement_valid(size_t offset);
+/* Where a typed object keeps its layout. */
+gcdune_layout *gcdune_layout_of(void *object);
+
+/* ---- Pushing ---- */
+
+/* Makes room for at least one entry. False: there is none, and the overflow has been noted. */
+bool gcdune_marker_room(struct gcdune_marker *marker);
+
+static inline void gcdune_marker_push(struct gcdune_marker *marker, uint64_t entry)
+{
+	if (__builtin_expect(marker->top == marker->segment->entries + GCDUNE_SEGMENT_ENTRIES, 0) &&
+	    !gcdune_marker_room(marker))
+		return;
+	*marker->top++ = entry;
+}
+
+/* Pushes WORD if it could be an address in the heap. */
+static inline void gcdune_marker_word(struct gcdune_marker *marker, uintptr_t word, uint64_t flags)
+{
+	if (word - gcdune_heap.base < gcdune_heap.size)
+		gcdune_marker_push(marker, word | flags);
+}
+
+#endif

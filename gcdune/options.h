@@ -1,0 +1,31 @@
+/* options.h - what the GCDUNE_* environment variables and gcdune_option_set decide (options.c). Read by everyone,
+ * written before the first allocation or by gcdune_option_set. */
+#ifndef GCDUNE_OPTIONS_H
+#define GCDUNE_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { GCDUNE_HUGE_OFF, GCDUNE_HUGE_ON, GCDUNE_HUGE_AUTO };
+
+struct gcdune_options {
+	const char *stats;	/* NULL, "1" or a file */
+	uint64_t torture;	/* collect at every Nth allocation; 0: do not */
+	size_t heap_limit;
+	size_t heap_initial;
+	size_t reserve;		/* address space to ask for */
+	unsigned verify;
+	unsigned growth;	/* percent */
+	unsigned markers;	/* 0: as many as there are cores */
+	unsigned mark_segments;	/* 0: as many as it takes; else a bound, for tests of overflow */
+	int signal;
+	int hugepages;
+	int release;
+};
+
+extern struct gcdune_options gcdune_options __attribute__((visibility("hidden")));
+
+/* Reads the environment; a value that cannot be understood is named in a warning and ignored. */
+void gcdune_options_init(void);
+
+#endif

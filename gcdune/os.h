@@ -1,0 +1,54 @@
+/* os.h - all that the collector asks of the operating system, in one place; os.c is behind it.
+ *
+ * Every function may be called with the world stopped: none allocates from malloc or takes a lock of libc's. */
+#ifndef GCDUNE_OS_H
+#define GCDUNE_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Address space without memory: PROT_NONE, aligned to ALIGN. NULL when refused. */
+void *gcdune_os_reserve(size_t size, size_t align);
+/* The same, readable as zeroes; costs no memory and no commit charge until gcdune_os_commit. */
+void *gcdune_os_reserve_zero(size_t size);
+void gcdune_os_unreserve(void *address, size_t size);
+
+/* Makes part of a reservation usable. 0 or -ENOMEM. */
+int gcdune_os_commit(void *address, size_t size);
+/* Gives the memory back; it reads as zero afterwards. */
+int gcdune_os_release(void *address, size_t size);
+/* Asks for huge pages, or asks for none. */
+void gcdune_os_huge(void *address, size_t size, bool wanted);
+
+/* Ordinary zeroed memory, page-granular. NULL when refused. */
+void *gcdune_os_map(size_t size);
+void *gcdune_os_remap(void *address, size_t old_size, size_t new_size);
+void gcdune_os_unmap(void *address, size_t size);
+
+/* Whether every page of the range is mapped. */
+bool gcdune_os_is_mapped(const void *address, size_t size);
+
+/* The mapping that ADDRESS lies in. 0 or -ENOENT. Reads /proc: slow. */
+int gcdune_os_mapping(uintptr_t address, uintptr_t *low, uintptr_t *high);
+
+uint64_t gcdune_os_now(void);		/* ns, CLOCK_MONOTONIC */
+unsigned gcdune_os_cores(void);		/* that this process may use: affinity and control group */
+size_t gcdune_os_memory_limit(void);	/* of the control group or the machine; 0 unknown */
+size_t gcdune_os_address_limit(void);	/* address space still to be had under RLIMIT_AS; SIZE_MAX without limit */
+
+int gcdune_os_tid(void);
+int gcdune_os_tgkill(int tid, int signal);
+void gcdune_os_futex_wait(const void *word, uint32_t value);
+void gcdune_os_futex_wait_for(const void *word, uint32_t value, uint64_t ns);
+void gcdune_os_futex_wake(const void *word, int waiters);
+
+/* Whole file as text, at most size-1 bytes; its length or a negative errno. */
+long gcdune_os_read_file(const char *path, char *buffer, size_t size);
+
+/* One line to stderr, or to the program's warning handler. */
+void gcdune_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* A broken invariant: one line that names it, then abort. */
+void gcdune_panic(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+#endif

@@ -1,0 +1,136 @@
+/* pacer.c - owns the decision when to collect: after a collection the program may allocate a share (GCDUNE_GROWTH percent) of what is live
+ * before the next. It also decides how much free memory to keep. Called by cycle.c. */
+#include "pacer.h"
+
+#include <errno.h>
+#include <sys/param.h>
+
+#include "block.h"
+#include "options.h"
+#include "os.h"
+#include "roots.h"
+#include "thread.h"
+
+static struct gcdune_heap *const heap = &gcdune_heap;
+
+/* The least to allocate between collections: below it, finding the roots would cost more than is gained. */
+static const size_t LEAST = (size_t)2 << 20;
+/* A free block that stayed free for so many collections is not needed soon. */
+enum { OLD = 3 };
+/* Blocks given back to the kernel under one hold of heap.lock: a stop never waits for more than that. */
+enum { BATCH = 32 };
+
+static size_t budget(void)
+{
+	size_t share = (heap->live_bytes + heap->root_bytes) / 100 * gcdune_options.growth;
+	size_t b = MAX(share, LEAST);
+
+	/* Close to the limit, collect rather before it is reached than because it was. */
+	if (heap->limit && heap->live_bytes + b > heap->limit) {
+		size_t rest = heap->limit > heap->live_bytes ? heap->limit - heap->live_bytes : 0;
+
+		b = MAX(rest / 2, LEAST / 8);
+	}
+	return b;
+}
+
+void gcdune_heap_limit_set(size_t limit)
+{
+	size_t outside = gcdune_os_memory_limit();
+
+	/* Of what the control group allows, some is for the program's other memory. */
+	if (outside && (!limit || limit > outside / 10 * 9))
+		limit = outside / 10 * 9;
+	gcdune_options.heap_limit = limit;
+	heap->limit = limit;
+}
+
+void gcdune_pacer_init(void)
+{
+	gcdune_heap_limit_set(gcdune_options.heap_limit);
+	heap->trigger = (int64_t)MAX(budget(), gcdune_options.heap_initial);
+}
+
+void gcdune_pacer_cycle_end(void)
+{
+	size_t b = budget();
+
+	if (heap->live_bytes + b < gcdune_options.heap_initial)
+		b = gcdune_options.heap_initial - heap->live_bytes;
+	heap->root_bytes = gcdune_roots_bytes();
+	heap->allocated_before += (uint64_t)(heap->allocated > 0 ? heap->allocated : 0);
+	heap->allocated = 0;
+	heap->trigger = (int64_t)b;
+}
+
+void gcdune_pacer_release(bool all)
+{
+	struct gcdune_thread *thread = gcdune_thread_self;
+	size_t keep = all ? 0 : ((size_t)heap->trigger >> GCDUNE_BLOCK_SHIFT) + 16, n;
+
+	if (!all && !gcdune_options.release)
+		return;
+	do {
+		gcdune_critical_enter(thread);
+		pthread_mutex_lock(&heap->lock);
+		n = gcdune_block_release(all ? 0 : OLD, keep, BATCH);
+		pthread_mutex_unlock(&heap->lock);
+		gcdune_critical_leave(thread);
+	} while (n);
+}
+
+int gcdune_heap_reserve(size_t size)
+{
+	int error = gcdune_init();
+
+	if (error)
+		return error;
+	struct gcdune_thread *thread = gcdune_thread_get();
+	size_t blocks = (size + GCDUNE_BLOCK - 1) >> GCDUNE_BLOCK_SHIFT;
+
+	if (!thread || blocks > heap->nblocks || (heap->limit && size > heap->limit))
+		return -ENOMEM;
+	gcdune_critical_enter(thread);
+	pthread_mutex_lock(&heap->lock);
+	size_t have = heap->blocks_committed;
+
+	if (blocks > have)
+		error = gcdune_block_reserve(GCDUNE_SPACE_SCANNED, (uint32_t)(blocks - have));
+	if (!error && size > gcdune_options.heap_initial) {
+		gcdune_options.heap_initial = size;
+		if (heap->trigger < (int64_t)(size - MIN(heap->live_bytes, size)))
+			heap->trigger = (int64_t)(size - MIN(heap->live_bytes, size));
+	}
+	pthread_mutex_unlock(&heap->lock);
+	gcdune_critical_leave(thread);
+	return error;
+}
+
+int gcdune_growth_set(unsigned percent)
+{
+	if (percent < 10 || percent > 1000)
+		return -EINVAL;
+	gcdune_options.growth = percent;
+	return 0;
+}
+
+void gcdune_disable(void)
+{
+	heap->disabled++;
+}
+
+int gcdune_enable(void)
+{
+	int n = heap->disabled;
+
+	do
+		if (n == 0)
+			return -EINVAL;
+	while (!atomic_compare_exchange_weak(&heap->disabled, &n, n - 1));
+	return 0;
+}
+
+bool gcdune_is_disabled(void)
+{
+	return heap->disabled != 0;
+}

@@ -1,0 +1,365 @@
+/* roots.c - owns what the program said about roots, and finds the others: data segments, thread-local storage, stacks, registers.
+ *
+ * Data segments come from dl_iterate_phdr, which holds the dynamic linker's lock while it calls back: the world is stopped inside
+ * the callback, so that the list of libraries cannot change between being read and the stop, and no stopped thread holds that
+ * lock. A library may still be half gone (dlclose unmaps before it unlists): each range is checked to be mapped.
+ *
+ * Thread-local storage: on x86-64 the thread pointer's second word is the dynamic thread vector, 16 bytes per module, whose first word is
+ * the module's block in that thread or -1; vector[-1] holds its length. All of glibc's versions for this processor agree. */
+#define _GNU_SOURCE
+#include "roots.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <errno.h>
+#include <link.h>
+#include <string.h>
+
+#include "finalize.h"
+#include "mark.h"
+#include "os.h"
+#include "thread.h"
+
+static struct gcdune_heap *const heap = &gcdune_heap;
+
+struct range {
+	uintptr_t begin, end;
+};
+
+struct ranges {
+	struct range *items;
+	size_t count, capacity;
+};
+
+static struct ranges segments, added, excluded;	/* heap.cycle */
+struct module {
+	size_t id, size;
+};
+static struct module *modules;		/* with thread-local storage */
+static size_t module_count, module_capacity;
+static bool segments_enabled = true;
+static gcdune_roots_fn roots_callback;
+static size_t bytes;
+
+static int append(struct ranges *ranges, uintptr_t begin, uintptr_t end)
+{
+	if (ranges->count == ranges->capacity) {
+		size_t capacity = ranges->capacity ? ranges->capacity * 2 : 256;
+		void *items = gcdune_os_remap(ranges->items, ranges->capacity * sizeof *ranges->items, capacity * sizeof *ranges->items);
+
+		if (!items)
+			return -ENOMEM;
+		ranges->items = items;
+		ranges->capacity = capacity;
+	}
+	ranges->items[ranges->count++] = (struct range){ begin, end };
+	return 0;
+}
+
+/* ---- Data segments ---- */
+
+static void add_module(size_t id, size_t size)
+{
+	if (module_count == module_capacity) {
+		size_t capacity = module_capacity ? module_capacity * 2 : 256;
+		void *items = gcdune_os_remap(modules, module_capacity * sizeof *modules, capacity * sizeof *modules);
+
+		if (!items)
+			gcdune_panic("no memory to note a library's thread-local storage");
+		modules = items;
+		module_capacity = capacity;
+	}
+	modules[module_count++] = (struct module){ id, size };
+}
+
+static int note_library(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	uintptr_t relro_begin = 0, relro_end = 0;
+
+	(void)size;
+	(void)arg;
+	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+
+		if (ph->p_type == PT_GNU_RELRO) {
+			/* Only whole pages of it are read-only. */
+			relro_begin = info->dlpi_addr + ph->p_vaddr;
+			relro_end = (relro_begin + ph->p_memsz) & ~(uintptr_t)4095;
+		} else if (ph->p_type == PT_TLS && info->dlpi_tls_modid) {
+			add_module(info->dlpi_tls_modid, ph->p_memsz);
+		}
+	}
+	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+		uintptr_t begin = info->dlpi_addr + ph->p_vaddr, end = begin + ph->p_memsz;
+
+		if (ph->p_type != PT_LOAD || !(ph->p_flags & PF_W))
+			continue;
+		if (relro_begin <= begin && begin < relro_end)
+			begin = relro_end < end ? relro_end : end;
+		if (begin < end && append(&segments, begin, end))
+			gcdune_panic("no memory to note a library's data as roots");
+	}
+	return 0;
+}
+
+static int first_library(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	void (*stop)(void) = *(void (**)(void))arg;
+
+	(void)info;
+	(void)size;
+	segments.count = 0;
+	module_count = 0;
+	dl_iterate_phdr(note_library, NULL);	/* the lock is recursive */
+	stop();
+	return 1;
+}
+
+void gcdune_roots_prepare(void (*stop)(void))
+{
+	/* A statically linked program has itself as its one library. */
+	if (!dl_iterate_phdr(first_library, &stop))
+		stop();
+}
+
+/* Marks [begin, end) except for excluded parts. */
+static void mark_range(uintptr_t begin, uintptr_t end)
+{
+	for (size_t i = 0; i < excluded.count && begin < end; i++) {
+		const struct range *out = &excluded.items[i];
+
+		if (out->end <= begin || out->begin >= end)
+			continue;
+		if (out->begin > begin)
+			mark_range(begin, out->begin);
+		begin = out->end;
+	}
+	if (begin < end) {
+		bytes += end - begin;
+		gcdune_mark_root_range(&gcdune_mark_main, begin, end);
+	}
+}
+
+/* ---- Threads ---- */
+
+/* glibc's struct pthread, which holds the first pthread_setspecific values, begins at the thread pointer. */
+enum { TCB_SIZE = 2304 };
+
+static bool covered(const struct gcdune_thread *thread, uintptr_t begin, uintptr_t end)
+{
+	return begin >= thread->stack_low && end <= thread->stack_end;
+}
+
+__attribute__((no_sanitize("address", "thread"))) static void mark_tls(const struct gcdune_thread *thread)
+{
+	struct entry {
+		uintptr_t value, to_free;
+	};
+	const struct entry *vector = ((const struct entry *const *)thread->tp)[1];
+
+	if (!covered(thread, thread->tp, thread->tp + TCB_SIZE))
+		mark_range(thread->tp, thread->tp + TCB_SIZE);
+	if (!vector || !gcdune_os_is_mapped(vector - 1, sizeof *vector))
+		return;
+	uintptr_t length = vector[-1].value;
+
+	if (length > 1 << 20 || !gcdune_os_is_mapped(vector, (length + 1) * sizeof *vector))
+		return;
+	for (size_t i = 0; i < module_count; i++) {
+		if (modules[i].id > length)
+			continue;
+		uintptr_t block = vector[modules[i].id].value;
+
+		if (block == 0 || block == UINTPTR_MAX || covered(thread, block, block + modules[i].size))
+			continue;
+		/* Static blocks lie right below the thread pointer; others may be on their way in or out. */
+		if ((block < thread->tp && thread->tp - block < 1 << 20) || gcdune_os_is_mapped((void *)block, modules[i].size))
+			mark_range(block, block + modules[i].size);
+	}
+}
+
+/* What a switch of stacks itself pushes below the frame that announced it. */
+enum { SWITCH_SLACK = 1024 };
+
+static void mark_left_stack(uintptr_t sp, uintptr_t low, uintptr_t high)
+{
+	if (sp >= low && sp < high)
+		mark_range(sp - low > SWITCH_SLACK ? sp - SWITCH_SLACK : low, high);
+}
+
+static void mark_own_stack_whole(const struct gcdune_thread *thread)
+{
+	uintptr_t low, high;
+
+	if (gcdune_os_mapping(thread->stack_end - 1, &low, &high) == 0)
+		mark_range(low > thread->stack_low ? low : thread->stack_low, thread->stack_end);
+}
+
+static struct gcdune_stack *find_stack(uintptr_t sp)
+{
+	for (struct gcdune_stack *stack = gcdune_stacks; stack; stack = stack->next)
+		if (sp >= stack->low && sp < stack->high)
+			return stack;
+	return NULL;
+}
+
+/* THREAD's registers are in memory above SP. */
+static void mark_stack(struct gcdune_thread *thread, uintptr_t sp)
+{
+	uintptr_t low, high;
+
+	if (sp >= thread->stack_low && sp < thread->stack_end) {
+		mark_range(sp, thread->stack_end);
+		return;
+	}
+	/* Elsewhere: its own stack was left at own_sp if it told us so. */
+	if (thread->own_sp && !thread->on_altstack)
+		mark_left_stack(thread->own_sp, thread->stack_low, thread->stack_end);
+	else
+		mark_own_stack_whole(thread);
+	struct gcdune_stack *stack = find_stack(sp);
+
+	if (stack) {
+		stack->seen = heap->collections;
+		mark_range(sp, stack->high);
+	} else if (thread->on_altstack && sp < thread->altstack_end) {
+		mark_range(sp, thread->altstack_end);
+		if (thread->stack)	/* the handler interrupted a fiber, we cannot know where */
+			mark_range(thread->stack->low, thread->stack->high);
+	} else if (gcdune_os_mapping(sp, &low, &high) == 0) {
+		/* A stack that no one told us of. */
+		mark_range(sp, high);
+	}
+}
+
+/* Every allocated slot of a pinned kind is a root. */
+static void mark_pinned(void)
+{
+	uint8_t white = gcdune_mark_white();
+
+	for (uint32_t i = 0; i < heap->nblocks; i++) {
+		if (i == heap->spaces[GCDUNE_SPACE_SCANNED].edge)
+			i = heap->spaces[GCDUNE_SPACE_LEAF].edge;
+		if (i >= heap->nblocks)
+			break;
+		struct gcdune_block *block = &heap->blocks[i];
+
+		if ((block->use != GCDUNE_USE_SMALL && block->use != GCDUNE_USE_LARGE) || !heap->kinds[block->kind].pinned)
+			continue;
+		const uint8_t *states = gcdune_block_states(block);
+
+		for (unsigned slot = 0; slot < block->nslots; slot++)
+			if (states[slot] == white)
+				gcdune_mark_object((char *)gcdune_block_address(i) + (size_t)slot * block->granules * GCDUNE_GRANULE);
+	}
+}
+
+void gcdune_roots_mark(void)
+{
+	bytes = 0;
+	if (segments_enabled)
+		for (size_t i = 0; i < segments.count; i++)
+			if (gcdune_os_is_mapped((void *)segments.items[i].begin, segments.items[i].end - segments.items[i].begin))
+				mark_range(segments.items[i].begin, segments.items[i].end);
+	for (size_t i = 0; i < added.count; i++)
+		mark_range(added.items[i].begin, added.items[i].end);
+	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next) {
+		mark_stack(thread, thread->sp);
+		mark_tls(thread);
+	}
+	for (struct gcdune_stack *stack = gcdune_stacks; stack; stack = stack->next)
+		if (stack->seen != heap->collections)
+			mark_left_stack(stack->sp, stack->low, stack->high);
+	for (struct gcdune_start *start = gcdune_starts; start; start = start->next)
+		gcdune_mark_object(start->arg);
+	gcdune_finalize_mark_roots();
+	if (heap->pinned_blocks)
+		mark_pinned();
+	if (roots_callback) {
+		gcdune_mark_main.source = NULL;
+		roots_callback(&gcdune_mark_main);
+	}
+}
+
+size_t gcdune_roots_bytes(void)
+{
+	return bytes;
+}
+
+/* ---- What the program says ---- */
+
+static int add(struct ranges *ranges, void *begin, void *end)
+{
+	int error = gcdune_init();
+
+	if (error)
+		return error;
+	if (end < begin)
+		return -EINVAL;
+	gcdune_cycle_lock();
+	error = append(ranges, (uintptr_t)begin, (uintptr_t)end);
+	gcdune_cycle_unlock();
+	return error;
+}
+
+int gcdune_roots_add(void *begin, void *end)
+{
+	return add(&added, begin, end);
+}
+
+int gcdune_roots_exclude(void *begin, void *end)
+{
+	return add(&excluded, begin, end);
+}
+
+int gcdune_roots_remove(void *begin_, void *end_)
+{
+	uintptr_t begin = (uintptr_t)begin_, end = (uintptr_t)end_;
+	int error = gcdune_init();
+
+	if (error)
+		return error;
+	if (end < begin)
+		return -EINVAL;
+	gcdune_cycle_lock();
+	for (size_t i = 0; i < added.count && !error; i++) {
+		struct range *range = &added.items[i];
+
+		if (range->end <= begin || range->begin >= end)
+			continue;
+		if (range->begin < begin && range->end > end) {
+			uintptr_t rest = range->end;
+
+			error = append(&added, end, rest);	/* may move the items */
+			if (!error)
+				added.items[i].end = begin;
+		} else if (range->begin < begin) {
+			range->end = begin;
+		} else if (range->end > end) {
+			range->begin = end;
+		} else {
+			*range = added.items[--added.count];
+			i--;
+		}
+	}
+	gcdune_cycle_unlock();
+	return error;
+}
+
+gcdune_roots_fn gcdune_roots_callback_set(gcdune_roots_fn callback)
+{
+	gcdune_cycle_lock();
+	gcdune_roots_fn old = roots_callback;
+
+	roots_callback = callback;
+	gcdune_cycle_unlock();
+	return old;
+}
+
+void gcdune_roots_segments_set(bool enabled)
+{
+	gcdune_cycle_lock();
+	segments_enabled = enabled;
+	gcdune_cycle_unlock();
+}

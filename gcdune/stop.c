@@ -1,0 +1,198 @@
+/* stop.c - stopping the world: a signal to every attached thread that runs, an answer from each, and a release.
+ *
+ * The stopper holds heap.cycle, so the list of threads stands still and there is one stopper. A thread is signalled only
+ * if it is not in a blocking region; each signal is answered exactly once before the world counts as stopped: by the
+ * handler, or, if that finds the thread in a critical section, by a second signal that the thread sends itself on leaving
+ * (so that a stopped thread is always in the handler, where every other signal is blocked and no code of the program runs).
+ *
+ * A stopped thread waits on `release' (a futex), which the stopper bumps. All registers of the interrupted code are in the signal
+ * frame on the stack above thread->sp. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "options.h"
+#include "os.h"
+#include "thread.h"
+
+static _Atomic uint32_t release;	/* counts stops that have ended */
+static _Atomic uint32_t unanswered;	/* signals */
+static sigset_t mask_before;		/* of the stopper */
+
+static void on_signal(int signal, siginfo_t *info, void *context)
+{
+	struct gcdune_thread *thread = gcdune_thread_self;
+	int saved_errno = errno;
+	stack_t altstack;
+
+	(void)signal;
+	(void)info;
+	(void)context;
+	if (!thread || !atomic_load(&thread->stop_wanted))
+		return;		/* someone else's signal: nothing is lost by ignoring it */
+	if (thread->critical) {
+		thread->stop_pending = 1;
+		return;
+	}
+	uint32_t ticket = atomic_load(&release);
+	uintptr_t outer = thread->sp;
+
+	/* Inside another handler on its alternate stack? Then the stack below matters too (roots.c). */
+	thread->on_altstack = sigaltstack(NULL, &altstack) == 0 && altstack.ss_flags & SS_ONSTACK;
+	if (thread->on_altstack)
+		thread->altstack_end = (uintptr_t)altstack.ss_sp + altstack.ss_size;
+	thread->sp = (uintptr_t)__builtin_frame_address(0);
+	thread->stop_pending = 0;
+	atomic_store(&thread->stop_wanted, 0);
+	if (atomic_fetch_sub(&unanswered, 1) == 1)
+		gcdune_os_futex_wake(&unanswered, 1);
+	while (atomic_load(&release) == ticket)
+		gcdune_os_futex_wait(&release, ticket);
+	thread->sp = outer;
+	errno = saved_errno;
+}
+
+void gcdune_stop_late(struct gcdune_thread *thread)
+{
+	/* Delivered before the call returns, unless the program blocks the signal: then as soon as it no longer does. */
+	gcdune_os_tgkill(thread->tid, gcdune_options.signal);
+}
+
+int gcdune_stop_init(void)
+{
+	struct sigaction old, action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART };
+
+	if (sigaction(gcdune_options.signal, NULL, &old) == 0 && (old.sa_flags & SA_SIGINFO || (old.sa_handler != SIG_DFL &&
+	    old.sa_handler != SIG_IGN)))
+		gcdune_warn("signal %d (SIG%s) had a handler before gcdune took it to stop threads: choose another by GCDUNE_SIGNAL",
+			    gcdune_options.signal, sigabbrev_np(gcdune_options.signal));
+	sigfillset(&action.sa_mask);
+	if (sigaction(gcdune_options.signal, &action, NULL))
+		return -errno;
+	sigset_t unblock;
+
+	sigemptyset(&unblock);
+	sigaddset(&unblock, gcdune_options.signal);
+	pthread_sigmask(SIG_UNBLOCK, &unblock, NULL);
+	return 0;
+}
+
+/* The program may have taken the signal over since the last stop. */
+static void check_handler(void)
+{
+	struct sigaction now;
+
+	if (sigaction(gcdune_options.signal, NULL, &now) == 0 &&
+	    (!(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != on_signal))
+		gcdune_panic("the program has taken over signal %d (SIG%s), which gcdune stops threads by: "
+			     "set GCDUNE_SIGNAL to one it does not use", gcdune_options.signal,
+			     sigabbrev_np(gcdune_options.signal));
+}
+
+/* Names, once, the threads that have not answered for a while, and whether they block the signal. */
+static void report_silent(void)
+{
+	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next) {
+		char path[64], text[4096];
+		unsigned long long blocked = 0;
+
+		if (!atomic_load(&thread->stop_wanted))
+			continue;
+		snprintf(path, sizeof path, "/proc/self/task/%d/status", thread->tid);
+		if (gcdune_os_read_file(path, text, sizeof text) <= 0) {
+			/* It ended before it could answer. */
+			thread->tid = 0;
+			atomic_store(&thread->stop_wanted, 0);
+			atomic_fetch_sub(&unanswered, 1);
+			continue;
+		}
+		char *line = strstr(text, "SigBlk:");
+
+		if (line)
+			sscanf(line + 7, "%llx", &blocked);
+		gcdune_warn("thread %d has not stopped for a second%s", thread->tid,
+			    blocked >> (gcdune_options.signal - 1) & 1 ?
+			    ": it blocks the signal that stops threads; unblock it, or choose another by GCDUNE_SIGNAL" : "");
+	}
+}
+
+void gcdune_stop_world(void)
+{
+	struct gcdune_thread *self = gcdune_thread_self;
+	sigset_t all;
+	uint64_t patience = 1000000000u;
+
+	/* No handler of the program's may run in this thread and change the heap meanwhile. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &mask_before);
+	if (gcdune_threads_count == 1)
+		return;
+	check_handler();
+	atomic_store(&unanswered, 1);	/* one for us: no early zero */
+	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next) {
+		thread->on_altstack = false;
+		if (thread == self || atomic_load(&thread->state) == GCDUNE_THREAD_BLOCKED)
+			continue;
+		atomic_store(&thread->stop_wanted, 1);
+		atomic_fetch_add(&unanswered, 1);
+		if (gcdune_os_tgkill(thread->tid, gcdune_options.signal) == 0)
+			continue;
+		thread->tid = 0;	/* it ended without a word (a thread of clone's, say) */
+		atomic_store(&thread->stop_wanted, 0);
+		atomic_fetch_sub(&unanswered, 1);
+	}
+	atomic_fetch_sub(&unanswered, 1);
+	for (unsigned spins = 0;;) {
+		uint32_t left = atomic_load(&unanswered);
+
+		if (!left)
+			break;
+		if (spins < 100) {
+			spins++;
+			__builtin_ia32_pause();
+			continue;
+		}
+		uint64_t before = gcdune_os_now();
+
+		gcdune_os_futex_wait_for(&unanswered, left, patience);
+		uint64_t waited = gcdune_os_now() - before;
+
+		if (patience && waited >= patience) {
+			report_silent();
+			patience = 60000000000u;
+		}
+	}
+	gcdune_thread_reap();
+}
+
+void gcdune_stop_release(void)
+{
+	if (gcdune_threads_count > 1) {
+		atomic_fetch_add(&release, 1);
+		gcdune_os_futex_wake(&release, INT32_MAX);
+	}
+	pthread_sigmask(SIG_SETMASK, &mask_before, NULL);
+}
+
+int gcdune_signal_get(void)
+{
+	return gcdune_options.signal;
+}
+
+int gcdune_signal_set(int signal)
+{
+	struct sigaction old;
+
+	if (gcdune_heap.ready)
+		return -EBUSY;
+	if (signal < 1 || signal > 64 || signal == SIGKILL || signal == SIGSTOP || signal == SIGSEGV || signal == SIGBUS ||
+	    sigaction(signal, NULL, &old))
+		return -EINVAL;
+	if (old.sa_flags & SA_SIGINFO || (old.sa_handler != SIG_DFL && old.sa_handler != SIG_IGN))
+		return -EBUSY;
+	gcdune_options.signal = signal;
+	return 0;
+}

@@ -1,0 +1,517 @@
+/* thread.c - owns the list of attached threads and each one's caches.
+ *
+ * Invariants: a thread is on the list exactly while gcdune_thread_self is set in it (between those two stores it holds
+ * heap.cycle, so no collection sees the difference); every run that a cache holds is in a block that is OPEN and whose slots
+ * from the cursor to the run's end carry the current colour. Callers: alloc.c, cycle.c, intercept.c, the program. */
+#define _GNU_SOURCE
+#include "thread.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "block.h"
+#include "meta.h"
+#include "options.h"
+#include "os.h"
+#include "sweep.h"
+
+static struct gcdune_heap *const heap = &gcdune_heap;
+
+/* What a thread that is not attached allocates from: nothing. */
+static struct gcdune_local local_none;
+
+__thread struct gcdune_local *gcdune_local __attribute__((tls_model("initial-exec"))) = &local_none;
+__thread struct gcdune_thread *gcdune_thread_self __attribute__((tls_model("initial-exec")));
+
+struct gcdune_thread *gcdune_threads;
+struct gcdune_stack *gcdune_stacks;
+struct gcdune_start *gcdune_starts;
+_Atomic unsigned gcdune_threads_count;
+
+static pthread_key_t exit_key;
+static bool exit_key_made;
+
+/* ---- Caches ---- */
+
+static struct gcdune_cache *cache_new(struct gcdune_thread *thread, unsigned kind)
+{
+	struct gcdune_cache *cache = gcdune_meta_alloc(sizeof *cache);
+
+	if (!cache)
+		return NULL;
+	for (unsigned cls = 0; cls < GCDUNE_CLASSES; cls++)
+		cache->runs[cls].block = GCDUNE_NO_BLOCK;
+	/* Where every allocation must take the slow path, the inline one finds its cursors empty for ever. */
+	cache->cursors = kind <= GCDUNE_KIND_LEAF && !heap->slow ? thread->local.cursors[kind] : cache->own_cursors;
+	thread->caches[kind] = cache;
+	return cache;
+}
+
+struct gcdune_cache *gcdune_thread_cache(struct gcdune_thread *thread, unsigned kind)
+{
+	struct gcdune_cache *cache = thread->caches[kind];
+
+	return cache ? cache : cache_new(thread, kind);
+}
+
+#define EACH_RUN(thread, cache, kind, cls) \
+	for (unsigned kind = 0; kind < GCDUNE_KIND_MAX; kind++) \
+		for (struct gcdune_cache *cache = (thread)->caches[kind]; cache; cache = NULL) \
+			for (unsigned cls = 1; cls < GCDUNE_CLASSES; cls++)
+
+/* The slots that the cursor has not given out: [*begin, *end) of the run's block. */
+static void run_rest(const struct gcdune_cache *cache, unsigned cls, unsigned *begin, unsigned *end)
+{
+	const struct gcdune_run *run = &cache->runs[cls];
+	uintptr_t base = gcdune_block_address(run->block);
+
+	*begin = *end = 0;
+	if (run->end) {
+		*begin = (unsigned)(((uintptr_t)cache->cursors[cls].next - base) / gcdune_classes[cls].size);
+		*end = (unsigned)(((uintptr_t)run->end - base) / gcdune_classes[cls].size);
+	}
+}
+
+static void drop_freed(struct gcdune_run *run)
+{
+	for (char *slot = run->freed; slot; memcpy(&slot, slot, sizeof slot))
+		*gcdune_ref_of(slot).state = GCDUNE_COLOR_FREE;
+	run->freed = NULL;
+	run->nfreed = 0;
+}
+
+void gcdune_thread_blacken(struct gcdune_thread *thread, uint8_t black)
+{
+	EACH_RUN(thread, cache, kind, cls) {
+		struct gcdune_run *run = &cache->runs[cls];
+		unsigned begin, end;
+
+		if (run->freed)
+			drop_freed(run);
+		if (run->block == GCDUNE_NO_BLOCK)
+			continue;
+		run_rest(cache, cls, &begin, &end);
+		memset(gcdune_block_states(&heap->blocks[run->block]) + begin, black, end - begin);
+	}
+}
+
+void gcdune_thread_retire(struct gcdune_thread *thread)
+{
+	EACH_RUN(thread, cache, kind, cls) {
+		struct gcdune_run *run = &cache->runs[cls];
+		unsigned begin, end;
+
+		if (run->freed)
+			drop_freed(run);
+		if (run->block == GCDUNE_NO_BLOCK)
+			continue;
+		run_rest(cache, cls, &begin, &end);
+		struct gcdune_block *block = &heap->blocks[run->block];
+
+		memset(gcdune_block_states(block) + begin, GCDUNE_COLOR_FREE, end - begin);
+		block->flags &= (uint8_t)~GCDUNE_BLOCK_OPEN;
+		heap->spans[run->block].clean = 0;
+		gcdune_sweep_list(run->block);
+		run->block = GCDUNE_NO_BLOCK;
+		run->end = NULL;
+		cache->cursors[cls] = (struct gcdune_cursor){ NULL, NULL };
+	}
+	atomic_fetch_add(&heap->allocated, thread->allocated);
+	thread->allocated = 0;
+}
+
+/* ---- Attaching ---- */
+
+static int find_stack(struct gcdune_thread *thread)
+{
+	pthread_attr_t attr;
+	void *low;
+	size_t size;
+
+	if (pthread_getattr_np(pthread_self(), &attr))
+		return -ENOMEM;
+	pthread_attr_getstack(&attr, &low, &size);
+	pthread_attr_destroy(&attr);
+	thread->stack_low = (uintptr_t)low;
+	thread->stack_end = (uintptr_t)low + size;
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+	if (here < thread->stack_low || here >= thread->stack_end) {
+		/* Made by clone, or on a stack of the program's: take the mapping that we are in. */
+		uintptr_t from, to;
+
+		if (gcdune_os_mapping(here, &from, &to))
+			return -ENOMEM;
+		thread->stack_low = from;
+		thread->stack_end = to;
+	}
+	return 0;
+}
+
+static void free_record(struct gcdune_thread *thread)
+{
+	for (unsigned kind = 0; kind < GCDUNE_KIND_MAX; kind++)
+		gcdune_meta_free(thread->caches[kind], sizeof *thread->caches[kind]);
+	gcdune_meta_free(thread, sizeof *thread);
+}
+
+/* The exit key's value is the number of further rounds of destructors to wait: others may still allocate in theirs. */
+static void thread_exit(void *rounds)
+{
+	intptr_t left = (intptr_t)rounds - 1;
+
+	if (left > 0 && pthread_setspecific(exit_key, (void *)left) == 0)
+		return;
+	gcdune_thread_detach();
+}
+
+int gcdune_thread_attach(void)
+{
+	if (gcdune_thread_self)
+		return -EALREADY;
+	int error = gcdune_init();
+
+	if (error || gcdune_thread_self)	/* gcdune_init attaches its caller */
+		return error;
+	struct gcdune_thread *thread;
+
+	/* Not on the list yet, so it is not stopped: the locks below need no critical section. But a lock of the allocator's may
+	 * be held by a thread in one, which will leave it. */
+	thread = gcdune_meta_alloc(sizeof *thread);
+	if (!thread)
+		return -ENOMEM;
+	thread->tid = gcdune_os_tid();
+	thread->tp = (uintptr_t)pthread_self();
+	thread->countdown = gcdune_options.torture;
+	error = find_stack(thread);
+	if (error) {
+		gcdune_meta_free(thread, sizeof *thread);
+		return error;
+	}
+	if (exit_key_made)
+		pthread_setspecific(exit_key, (void *)(intptr_t)3);
+	gcdune_cycle_lock();
+	thread->next = gcdune_threads;
+	thread->link = &gcdune_threads;
+	if (thread->next)
+		thread->next->link = &thread->next;
+	gcdune_threads = thread;
+	gcdune_threads_count++;
+	gcdune_thread_self = thread;
+	gcdune_local = &thread->local;
+	gcdune_cycle_unlock();
+	return 0;
+}
+
+static void unlink_thread(struct gcdune_thread *thread)
+{
+	*thread->link = thread->next;
+	if (thread->next)
+		thread->next->link = thread->link;
+	gcdune_threads_count--;
+}
+
+int gcdune_thread_detach(void)
+{
+	struct gcdune_thread *thread = gcdune_thread_self;
+
+	if (!thread || thread->critical || atomic_load(&thread->state) == GCDUNE_THREAD_BLOCKED)
+		return -EINVAL;
+	gcdune_cycle_lock();
+	pthread_mutex_lock(&heap->lock);
+	gcdune_thread_retire(thread);
+	pthread_mutex_unlock(&heap->lock);
+	unlink_thread(thread);
+	gcdune_local = &local_none;
+	gcdune_thread_self = NULL;
+	gcdune_cycle_unlock();
+	free_record(thread);
+	return 0;
+}
+
+bool gcdune_thread_is_attached(void)
+{
+	return gcdune_thread_self != NULL;
+}
+
+struct gcdune_thread *gcdune_thread_get(void)
+{
+	if (__builtin_expect(gcdune_thread_self != NULL, 1))
+		return gcdune_thread_self;
+	int error = gcdune_thread_attach();
+
+	if (error)
+		gcdune_warn("a thread cannot be attached: %s", strerrordesc_np(-error));
+	return gcdune_thread_self;
+}
+
+static void remove_threads(bool (*which)(const struct gcdune_thread *))
+{
+	struct gcdune_thread *thread, *next;
+
+	for (thread = gcdune_threads; thread; thread = next) {
+		next = thread->next;
+		if (!which(thread))
+			continue;
+		gcdune_thread_retire(thread);
+		unlink_thread(thread);
+		free_record(thread);
+	}
+}
+
+static bool is_gone(const struct gcdune_thread *thread)
+{
+	return thread->tid == 0;
+}
+
+void gcdune_thread_reap(void)
+{
+	remove_threads(is_gone);
+}
+
+static bool is_other(const struct gcdune_thread *thread)
+{
+	return thread != gcdune_thread_self;
+}
+
+/* In the child of a fork: the other threads are gone; what they had open is given back. */
+void gcdune_thread_after_fork(void)
+{
+	struct gcdune_thread *self = gcdune_thread_self;
+
+	remove_threads(is_other);
+	while (gcdune_starts) {
+		struct gcdune_start *start = gcdune_starts;
+
+		gcdune_starts = start->next;
+		gcdune_meta_free(start, sizeof *start);
+	}
+	if (self)
+		self->tid = gcdune_os_tid();
+}
+
+int gcdune_thread_init(void)
+{
+	exit_key_made = pthread_key_create(&exit_key, thread_exit) == 0;
+	if (!exit_key_made)
+		gcdune_warn("no thread-specific key is left: threads must call gcdune_thread_detach before they exit");
+	return 0;
+}
+
+/* ---- Blocking regions ---- */
+
+struct call {
+	void *(*fn)(void *);
+	void *arg;
+	void *result;
+};
+
+static void wait_for_release(struct gcdune_thread *thread, int state);
+
+/* Everything the caller holds in registers is in the frame of the function that spilled them, above this one's. */
+static __attribute__((noinline)) void call_blocked(struct gcdune_thread *thread, struct call *call)
+{
+	uintptr_t outer = thread->sp;
+
+	thread->sp = (uintptr_t)__builtin_frame_address(0);
+	atomic_store(&thread->state, GCDUNE_THREAD_BLOCKED);
+	call->result = call->fn(call->arg);
+	wait_for_release(thread, GCDUNE_THREAD_RUNNING);
+	thread->sp = outer;
+}
+
+static __attribute__((noinline)) void call_active(struct gcdune_thread *thread, struct call *call)
+{
+	uintptr_t outer = thread->sp;
+
+	wait_for_release(thread, GCDUNE_THREAD_RUNNING);
+	call->result = call->fn(call->arg);
+	thread->sp = outer;
+	atomic_store(&thread->state, GCDUNE_THREAD_BLOCKED);
+}
+
+/* Becomes RUNNING again, but not while the world is stopped. A collection looks at the state only while it holds
+ * heap.cycle, and is over when it lets go: having the lock once is enough. */
+static void wait_for_release(struct gcdune_thread *thread, int state)
+{
+	if (!gcdune_cycle_locked_here()) {
+		gcdune_cycle_lock();
+		atomic_store(&thread->state, state);
+		gcdune_cycle_unlock();
+	} else {
+		atomic_store(&thread->state, state);
+	}
+}
+
+static void *with_spilled_registers(void (*fn)(struct gcdune_thread *, struct call *), void *(*what)(void *), void *arg)
+{
+	struct call call = { what, arg, NULL };
+
+	__builtin_unwind_init();	/* callee-saved registers to this frame */
+	fn(gcdune_thread_self, &call);
+	__asm__ volatile("" : : : "memory");	/* not a tail call */
+	return call.result;
+}
+
+void *gcdune_blocking_call(void *(*fn)(void *), void *arg)
+{
+	struct gcdune_thread *thread = gcdune_thread_self;
+
+	if (!thread || thread->critical || atomic_load(&thread->state) == GCDUNE_THREAD_BLOCKED || gcdune_cycle_locked_here())
+		return fn(arg);
+	return with_spilled_registers(call_blocked, fn, arg);
+}
+
+void *gcdune_active_call(void *(*fn)(void *), void *arg)
+{
+	struct gcdune_thread *thread = gcdune_thread_self;
+
+	if (!thread || atomic_load(&thread->state) != GCDUNE_THREAD_BLOCKED)
+		return fn(arg);
+	return with_spilled_registers(call_active, fn, arg);
+}
+
+void *gcdune_locked_call(void *(*fn)(void *), void *arg)
+{
+	gcdune_cycle_lock();
+	void *result = fn(arg);
+
+	gcdune_cycle_unlock();
+	return result;
+}
+
+/* ---- Threads on their way ---- */
+
+struct gcdune_start *gcdune_start_new(void *(*routine)(void *), void *arg)
+{
+	if (!gcdune_thread_get())
+		return NULL;
+	gcdune_critical_enter(gcdune_thread_self);
+	struct gcdune_start *start = gcdune_meta_alloc(sizeof *start);
+
+	gcdune_critical_leave(gcdune_thread_self);
+	if (!start)
+		return NULL;
+	gcdune_cycle_lock();
+	start->routine = routine;
+	start->arg = arg;
+	start->next = gcdune_starts;
+	start->link = &gcdune_starts;
+	if (start->next)
+		start->next->link = &start->next;
+	gcdune_starts = start;
+	gcdune_cycle_unlock();
+	return start;
+}
+
+void gcdune_start_free(struct gcdune_start *start)
+{
+	struct gcdune_thread *thread = gcdune_thread_self;
+
+	gcdune_cycle_lock();
+	*start->link = start->next;
+	if (start->next)
+		start->next->link = start->link;
+	if (thread)
+		gcdune_critical_enter(thread);
+	gcdune_meta_free(start, sizeof *start);
+	if (thread)
+		gcdune_critical_leave(thread);
+	gcdune_cycle_unlock();
+}
+
+/* The new thread's first function. */
+void *gcdune_start_run(void *p)
+{
+	struct gcdune_start *start = p;
+	void *(*routine)(void *) = start->routine;
+	void *arg = start->arg;
+
+	gcdune_thread_get();
+	gcdune_start_free(start);
+	return routine(arg);
+}
+
+/* ---- Stacks ---- */
+
+gcdune_stack *gcdune_stack_add(void *low, void *high)
+{
+	struct gcdune_thread *thread = gcdune_thread_get();
+
+	if (!thread || low >= high)
+		return NULL;
+	gcdune_critical_enter(thread);
+	struct gcdune_stack *stack = gcdune_meta_alloc(sizeof *stack);
+
+	gcdune_critical_leave(thread);
+	if (!stack)
+		return NULL;
+	stack->low = (uintptr_t)low;
+	stack->high = (uintptr_t)high;
+	gcdune_cycle_lock();
+	stack->next = gcdune_stacks;
+	stack->link = &gcdune_stacks;
+	if (stack->next)
+		stack->next->link = &stack->next;
+	gcdune_stacks = stack;
+	gcdune_cycle_unlock();
+	return stack;
+}
+
+void gcdune_stack_remove(gcdune_stack *stack)
+{
+	struct gcdune_thread *thread = gcdune_thread_get();
+
+	if (!stack || !thread)
+		return;
+	gcdune_cycle_lock();
+	*stack->link = stack->next;
+	if (stack->next)
+		stack->next->link = stack->link;
+	if (thread->stack == stack)
+		thread->stack = NULL;
+	gcdune_cycle_unlock();
+	gcdune_critical_enter(thread);
+	gcdune_meta_free(stack, sizeof *stack);
+	gcdune_critical_leave(thread);
+}
+
+void gcdune_stack_switch(gcdune_stack *to)
+{
+	struct gcdune_thread *thread = gcdune_thread_self;
+	uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
+
+	if (!thread)
+		return;
+	if (thread->stack)
+		atomic_store_explicit(&thread->stack->sp, sp, memory_order_release);
+	else
+		thread->own_sp = sp;
+	/* From here until the switch the stack pointer still tells where the thread is (roots.c). */
+	thread->stack = to;
+}
+
+void *gcdune_thread_stack_end(void)
+{
+	struct gcdune_thread *thread = gcdune_thread_get();
+
+	return thread ? (void *)thread->stack_end : NULL;
+}
+
+int gcdune_thread_stack_end_set(void *end)
+{
+	struct gcdune_thread *thread = gcdune_thread_get();
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0), low, high;
+
+	if (!thread || (uintptr_t)end <= here)
+		return -EINVAL;
+	if (here < thread->stack_low || here >= thread->stack_end) {
+		/* Another stack altogether: it reaches down as far as its mapping. */
+		if (gcdune_os_mapping(here, &low, &high) == 0)
+			thread->stack_low = low;
+	}
+	thread->stack_end = (uintptr_t)end;
+	return 0;
+}
