@@ -9,8 +9,6 @@
 #include "os.h"
 #include "thread.h"
 
-void gcdune_thread_after_fork(void);
-
 static void prepare(void)
 {
 	struct gcdune_thread *self = gcdune_thread_self;

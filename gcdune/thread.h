@@ -128,6 +128,8 @@ void gcdune_stop_world(void);
 void gcdune_stop_release(void);
 
 /* ---- fork.c ---- */
+/* In the child: the other threads' records go. */
+void gcdune_thread_after_fork(void);
 void gcdune_fork_init(void);
 
 #endif

@@ -139,7 +139,12 @@ void gcdune_verify_marked(void)
 		return;		/* no memory to check with */
 	m.top = m.segment->entries;
 	gcdune_worklist_helpers(0);	/* nothing here is to be shared */
+	/* What threads hold in reserve is black but no object, and may be full of old pointers: out of the way for the walk. */
+	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next)
+		gcdune_thread_blacken(thread, GCDUNE_COLOR_FREE);
 	each_block(check_block, &m);
+	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next)
+		gcdune_thread_blacken(thread, m.black);
 	gcdune_segment_give(m.segment);
 	if (m.spare)
 		gcdune_segment_give(m.spare);
