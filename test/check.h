@@ -29,6 +29,10 @@
 #include <gcdune.h>
 
 #define NOINLINE __attribute__((noinline))
+/* A static variable that the test's objects hang on. "used": the compiler sees only that nobody reads it, and would take
+ * the stores away. */
+#define ROOT static __attribute__((used))
+
 #define MAYBE_UNUSED __attribute__((unused))
 
 MAYBE_UNUSED __attribute__((noreturn, format(printf, 3, 4)))

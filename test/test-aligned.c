@@ -5,7 +5,7 @@
  */
 #include "check.h"
 
-static void *roots[64];
+ROOT void *roots[64];
 
 static void one(size_t size, size_t alignment, gcdune_kind kind)
 {

@@ -24,7 +24,7 @@ static size_t chain_check(void **chain, size_t size, gcdune_kind kind)
 static void sizes(gcdune_kind kind)
 {
 	for (size_t size = 0; size <= 20000; size += size < 300 ? 1 : 331) {
-		static void **chain;
+		ROOT void **chain;
 		size_t n;
 
 		chain = gcdune_alloc_many(size, kind);
@@ -39,7 +39,7 @@ static void sizes(gcdune_kind kind)
 	}
 }
 
-static void **kept;
+ROOT void **kept;
 static struct watch rest;
 
 static void make_chains(void *arg)

@@ -84,7 +84,7 @@ static void all_sizes(bool leaf)
 
 static void size_zero(void)
 {
-	static void *objects[1000];
+	ROOT void *objects[1000];
 
 	for (size_t i = 0; i < 1000; i++) {
 		objects[i] = gcdune_alloc(0);

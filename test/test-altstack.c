@@ -7,7 +7,7 @@
 
 #define COUNT 200
 
-static struct target *volatile handed[COUNT];	/* taken out by the handler, put back when it ends */
+ROOT struct target *volatile handed[COUNT];	/* taken out by the handler, put back when it ends */
 static unsigned in_handler;
 static volatile bool stop;
 

@@ -10,7 +10,7 @@ struct node {
 	uint64_t check;
 };
 
-static struct node *list;
+ROOT struct node *list;
 
 static void check_list(size_t n)
 {
@@ -60,7 +60,7 @@ static void appended_list(size_t n)
 /* Each array's last word leads to the next array. */
 static void through_arrays(size_t n, size_t words)
 {
-	static void **first;
+	ROOT void **first;
 	void **a = NULL;
 
 	for (size_t i = 0; i < n; i++) {

@@ -16,7 +16,7 @@ static void make_garbage(void *arg)
 
 static uint64_t collections_for(size_t bytes)
 {
-	static void *list;
+	ROOT void *list;
 	uint64_t before = stats_now().collections;
 
 	for (size_t i = 0; i < bytes / 4096; i++) {

@@ -8,8 +8,8 @@
 #define COUNT 1000
 #define SIZE 96
 
-static char **holder;
-static char *roots[COUNT];
+ROOT char **holder;
+ROOT char *roots[COUNT];
 static struct watch objects;
 
 struct job {

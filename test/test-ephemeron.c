@@ -8,8 +8,8 @@
 
 #define COUNT 1000
 
-static struct target *keys[COUNT];
-static gcdune_ephemeron **ephemerons;
+ROOT struct target *keys[COUNT];
+ROOT gcdune_ephemeron **ephemerons;
 static struct watch values;
 
 /* With ARG, each value reaches its own key. */
@@ -115,7 +115,7 @@ static void change_values(void)
 
 /* ephemerons[i]: key i -> key i - 1, and they are found from 0 up, while only the last key has another referent: each
  * pass over the list would find one more. */
-static struct target *last_key;
+ROOT struct target *last_key;
 
 static void make_chain(void *arg)
 {

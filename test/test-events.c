@@ -46,7 +46,7 @@ static void callback(enum gcdune_event event)
 
 int main(void)
 {
-	static void *list;
+	ROOT void *list;
 	uint64_t before = stats_now().collections;
 
 	CHECK(gcdune_event_set(callback) == NULL);

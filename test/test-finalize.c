@@ -9,7 +9,7 @@
 #define COUNT 1000
 
 static unsigned called[COUNT];
-static struct target *resurrected[COUNT];
+ROOT struct target *resurrected[COUNT];
 static unsigned depth, deepest;
 
 static void count_call(void *object, void *data)
@@ -58,7 +58,7 @@ static void once(void)
 	expect_calls(1);
 }
 
-static struct target *reachable[COUNT];
+ROOT struct target *reachable[COUNT];
 
 static void make_reachable(void *arg)
 {

@@ -14,7 +14,7 @@ struct node {
 };
 
 static volatile bool stop;
-static struct node *volatile published[THREADS + 1];
+ROOT struct node *volatile published[THREADS + 1];
 static unsigned forks;
 
 static struct node *NOINLINE list_new(uint64_t id)

@@ -10,7 +10,7 @@ struct node {
 	struct target *target;
 };
 
-static struct node *graph;
+ROOT struct node *graph;
 static size_t graph_length;
 static struct watch dropped;
 

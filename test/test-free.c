@@ -31,7 +31,7 @@ static void reused(size_t size, size_t count)
 /* Random frees among live objects. */
 static void among_others(void)
 {
-	static uint64_t *live[5000];
+	ROOT uint64_t *live[5000];
 	uint64_t random = 11;
 
 	for (size_t i = 0; i < rounds(1000000, 20000); i++) {
@@ -67,7 +67,7 @@ static void finalizer(void *object, void *data)
 
 static void finalizer_and_links(void)
 {
-	static void *short_link, *long_link;
+	ROOT void *short_link, *long_link;
 	void **object = gcdune_alloc(64);
 
 	CHECK_EQ(gcdune_finalizer_set(object, finalizer, NULL, GCDUNE_FINALIZE_UNORDERED, NULL, NULL), 0);

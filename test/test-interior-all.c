@@ -7,7 +7,7 @@
 
 #define COUNT 2000
 
-static char **ends; /* in the heap */
+ROOT char **ends; /* in the heap */
 
 static void one_size(size_t size)
 {

@@ -8,8 +8,8 @@
 
 #define COUNT 20000
 
-static char *roots[COUNT];
-static char **in_heap;
+ROOT char *roots[COUNT];
+ROOT char **in_heap;
 static size_t count;
 
 static void check(char *const *pointers, size_t size, size_t offset)

@@ -20,7 +20,7 @@ struct coded {
 
 static int arg_seen;
 static unsigned calls;
-static struct coded *roots[COUNT];
+ROOT struct coded *roots[COUNT];
 static struct watch ignored;
 
 /* Runs with the world stopped: no checks that print or lock, only what it may do. */
@@ -104,7 +104,7 @@ static void mark_nonsense(void *object, size_t size, void *arg, struct gcdune_ma
 static void nonsense(void)
 {
 	int kind = gcdune_kind_new(mark_nonsense, NULL);
-	static void *kept[100];
+	ROOT void *kept[100];
 
 	CHECK(kind > 0);
 	for (size_t i = 0; i < 100; i++) {

@@ -7,7 +7,7 @@
 
 #define MIB ((size_t)1 << 20)
 
-static void *roots[200];
+ROOT void *roots[200];
 
 static void stamp(unsigned char *p, size_t size, uint64_t id)
 {
@@ -64,7 +64,7 @@ static void interior(size_t size, size_t count)
 /* Pointers at the far end of a large scanned object are followed. */
 static void scanned_to_the_end(size_t size)
 {
-	static struct target **array;
+	ROOT struct target **array;
 	size_t n = size / 8, step = n / 500 + 1;
 
 	array = gcdune_alloc(size);
@@ -125,7 +125,7 @@ static void freed_at_once(size_t size)
 /* More is allocated than could be held at once. */
 static void churn(void)
 {
-	static unsigned char *ring[3];
+	ROOT unsigned char *ring[3];
 	size_t size = 50 * MIB;
 
 	gcdune_heap_limit_set(600 * MIB);
@@ -142,7 +142,7 @@ static void churn(void)
 
 static void grow_and_shrink(bool leaf)
 {
-	static unsigned char *p;
+	ROOT unsigned char *p;
 	size_t size = 64 * 1024, in_place = 0, steps = 0;
 
 	gcdune_collect_and_release();

@@ -6,7 +6,7 @@
 
 #define COUNT 1000
 
-static void *scanned_roots[COUNT];
+ROOT void *scanned_roots[COUNT];
 static struct watch targets;
 
 /* Each leaf object holds the only pointers to new targets. */
@@ -51,7 +51,7 @@ struct holder {
 /* Leaves reached only through scanned objects. */
 static void kept_through_objects(void)
 {
-	static struct holder *list;
+	ROOT struct holder *list;
 	size_t n = rounds(100000, 3000);
 
 	for (size_t i = 0; i < n; i++) {

@@ -9,7 +9,7 @@
 #define COUNT 1000
 
 static void *shorts[COUNT], *longs[COUNT];	/* hidden */
-static struct target *strong[COUNT];
+ROOT struct target *strong[COUNT];
 
 static void add(void **link, void *target, enum gcdune_link_kind kind, int expected)
 {
@@ -104,7 +104,7 @@ static void with_finalizers(void)
 
 static void add_remove_move(void)
 {
-	static void *a, *b, *c;
+	ROOT void *a, *b, *c;
 	struct target *t = target_new(1), *u = target_new(2);
 	int local;
 
@@ -152,7 +152,7 @@ static void moved(void)
 }
 
 /* Links in leaf objects that die before the target: other objects take their place. */
-static void **keepers[COUNT * 20];
+ROOT void **keepers[COUNT * 20];
 
 static void make_in_objects(void *arg)
 {
@@ -181,7 +181,7 @@ static void in_dying_objects(void)
 }
 
 /* A table of weak references as programs have them: a big leaf object full of links. */
-static void **table;
+ROOT void **table;
 
 static void make_table(void *arg)
 {

@@ -8,7 +8,7 @@
 #define COUNT 1000
 
 static void *links[COUNT];		/* hidden */
-static struct target *strong[COUNT];
+ROOT struct target *strong[COUNT];
 static volatile bool stop;
 
 static void *no_collection(void *arg)

@@ -10,7 +10,7 @@ struct node {
 	uint64_t id, check;
 };
 
-static struct node **array;	/* all nodes hang on it, or only the first */
+ROOT struct node **array;	/* all nodes hang on it, or only the first */
 
 static struct node *node_new(uint64_t id)
 {
@@ -37,7 +37,7 @@ static void wide(size_t n)
 /* A tree with four children each, in random order of creation, reachable from its root only. */
 static void bushy(size_t n)
 {
-	static struct node *root;
+	ROOT struct node *root;
 	struct node **all = malloc(n * sizeof(*all));
 	uint64_t random = 6;
 
@@ -63,6 +63,7 @@ static void bushy(size_t n)
 		CHECKF(gcdune_base(all[i]) == all[i], "node %zu was lost", i);
 		CHECK(all[i]->check == mix(all[i]->id));
 	}
+	CHECK(root == all[0]);
 	free(all);
 	root = NULL;
 }
@@ -70,7 +71,7 @@ static void bushy(size_t n)
 /* Many arrays at once, each too large for one slice. */
 static void arrays_of_arrays(size_t n, size_t words)
 {
-	static void ***top;
+	ROOT void ***top;
 
 	top = gcdune_alloc(n * sizeof(*top));
 	for (size_t i = 0; i < n; i++) {
@@ -114,8 +115,8 @@ static void make_finalizable(void *arg)
 
 static void later_phases(void)
 {
-	static struct target *keys[500];
-	static gcdune_ephemeron *ephemerons[500];
+	ROOT struct target *keys[500];
+	ROOT gcdune_ephemeron *ephemerons[500];
 
 	in_thread(make_finalizable, NULL);
 	wipe_and_collect();

@@ -16,7 +16,7 @@ struct node {
 	char filler[];
 };
 
-static struct node *list;
+ROOT struct node *list;
 static unsigned handler_calls;
 static size_t handler_size;
 
@@ -137,7 +137,7 @@ static void handlers(void)
 static void garbage_is_no_reason(void)
 {
 	uint64_t random = 9;
-	static void *some[64];
+	ROOT void *some[64];
 	unsigned before = handler_calls;
 
 	for (size_t i = 0; i < 300000; i++) {

@@ -84,7 +84,7 @@ static void edges(void)
 /* Growing an element at a time must be near linear in what it allocates, and the contents arrive. */
 static void append(void)
 {
-	static uint32_t *vector;
+	ROOT uint32_t *vector;
 	size_t n = rounds(2000000, 60000);
 
 	for (size_t i = 0, room = 0; i < n; i++) {
@@ -102,7 +102,7 @@ static void append(void)
 
 /* A typed object that has grown is still scanned by its layout. */
 #define TYPED 1000
-static void ***typed;
+ROOT void ***typed;
 static struct watch hidden;
 
 static void make_typed(void *arg)
@@ -145,7 +145,7 @@ static void *no_memory(size_t size)
 
 static void failure(void)
 {
-	static char *p;
+	ROOT char *p;
 	volatile size_t impossible = (size_t)1 << 46;
 
 	gcdune_oom_set(no_memory);

@@ -22,7 +22,7 @@ struct node {
 	uint64_t check;
 };
 
-static struct node *live, *garbage;
+ROOT struct node *live, *garbage;
 
 static void fill(size_t object, size_t bytes)
 {

@@ -36,7 +36,7 @@ static void *works(void *arg)
 
 static int child(const char *mode)
 {
-	static struct node *list;
+	ROOT struct node *list;
 	size_t n = 0;
 	pthread_t thread;
 

@@ -110,7 +110,7 @@ static void unmapped(void)
 /* ---- Excluding part of a data segment ---- */
 
 #define EXCLUDED 1000
-static void *segment[3 * EXCLUDED];
+ROOT void *segment[3 * EXCLUDED];
 
 static void fill_segment(void *arg)
 {

@@ -7,15 +7,15 @@
 
 #define COUNT 1000
 
-static void *in_bss[COUNT];
-static void *in_data[COUNT] = { in_bss };
+ROOT void *in_bss[COUNT];
+ROOT void *in_data[COUNT] = { in_bss };
 void *exported[COUNT];
 static char big_bss[8 << 20] __attribute__((aligned(65536)));
 static struct watch objects;
 
 static void **local_static(void)
 {
-	static void *array[COUNT];
+	ROOT void *array[COUNT];
 
 	return array;
 }

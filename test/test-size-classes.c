@@ -38,7 +38,7 @@ static void usable_sizes(void)
 
 /* Cells of SIZE bytes on a list: what the heap grows by must be near their sum, which it is not when each costs a
  * header or an extra byte. */
-static void *list;
+ROOT void *list;
 
 static uint64_t blocks_in_use(void)
 {

@@ -5,7 +5,7 @@
  */
 #include "check.h"
 
-static struct target **live;
+ROOT struct target **live;
 
 static void make(void *arg)
 {

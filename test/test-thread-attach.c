@@ -12,7 +12,7 @@
 #define COUNT 500
 
 static pthread_barrier_t ready, collected;
-static void *handed_over[THREADS][COUNT];
+ROOT void *handed_over[THREADS][COUNT];
 
 static void NOINLINE hold(void **objects, uint64_t id)
 {

@@ -14,7 +14,7 @@ struct node {
 };
 
 static volatile bool stop;
-static struct node *shared[WORKERS];
+ROOT struct node *shared[WORKERS];
 static pthread_mutex_t shared_lock[WORKERS] = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
 						PTHREAD_MUTEX_INITIALIZER };
 

@@ -7,7 +7,7 @@
 
 #define MAX_WORDS 4096
 
-static void **holder; /* the object under test, or an array of several */
+ROOT void **holder; /* the object under test, or an array of several */
 static struct watch unmarked;
 
 static bool bit(const uint64_t *bitmap, size_t nwords, size_t i)
@@ -117,7 +117,7 @@ struct element {
 	void *hidden, *followed, *also_hidden;
 };
 
-static struct element *array;
+ROOT struct element *array;
 
 static void fill_array(void *arg)
 {

@@ -13,7 +13,7 @@ static void mark_first(void *object, size_t size, void *arg, struct gcdune_marke
 
 static int child(const char *mode)
 {
-	static void *roots[500];
+	ROOT void *roots[500];
 	uint64_t bitmap = 5, random = 4;
 	gcdune_layout layout = gcdune_layout_make(&bitmap, 3);
 	int kind = gcdune_kind_new(mark_first, NULL);
@@ -65,6 +65,7 @@ int main(int argc, char **argv)
 	status = child_exec("planted", env, output, sizeof(output));
 	if (status == 77)
 		skip("no way to plant a defect (option verify_plant); a sound heap passes");
-	CHECKF(status == 128 + SIGABRT && strstr(output, "gcdune"), "a planted defect: status %d, \"%s\"", status, output);
+	CHECKF(status == 128 + SIGABRT && strstr(output, "gcdune"), "a planted defect: status %d, \"%s\"", status,
+	       output);
 	return 0;
 }
