@@ -1,10 +1,12 @@
-/* soak.c - everything at once, for as long as its argument says (seconds, 180 by default): threads that change checksummed
- * graphs, threads that come and go, forks, a library that is loaded and unloaded, finalizers, links and ephemerons, large
- * objects that grow and shrink, fibers; collected at every 500th allocation and verified unless the environment says
- * otherwise. At the end: nothing was lost, what is live is what should be, every dead finalizable object was finalized,
- * and the resident size is flat (median of the last sixth of the time against that of the second).
+/* soak.c - everything at once, for as long as its argument says (seconds, 180 by default): threads that change
+ * checksummed graphs, threads that come and go, forks, a library that is loaded and unloaded, finalizers, links
+ * and ephemerons, large objects that grow and shrink, fibers; collected at every 500th allocation and verified
+ * unless the environment says otherwise. At the end: nothing was lost, what is live is what should be, every dead
+ * finalizable object was finalized, and the resident size is flat (median of the last sixth of the time against
+ * that of the second).
  *
- * Called by `make soak'. */
+ * Called by `make soak'.
+ */
 #include <dlfcn.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -249,7 +251,7 @@ static void *large_objects(void *arg)
 			CHECK(p != NULL);
 			kept = size < sizes[i] ? size : sizes[i] - 1;
 			for (size_t k = 0; k < kept; k += 4096)
-				CHECKF(p[k] == (unsigned char)(mix(ids[i] + k) | 1), "byte %zu of a large object changed", k);
+				CHECKF(p[k] == (unsigned char)(mix(ids[i] + k) | 1), "byte %zu of %zu changed", k, kept);
 			objects[i] = p;
 		} else {
 			objects[i] = random % 2 ? gcdune_alloc(size) : gcdune_alloc_leaf(size);
@@ -372,7 +374,8 @@ static size_t median(size_t *samples, size_t n)
 
 static void check_flat(size_t *samples)
 {
-	size_t early = median(samples + SAMPLES / 6, SAMPLES / 6), late = median(samples + SAMPLES * 5 / 6, SAMPLES / 6);
+	size_t early = median(samples + SAMPLES / 6, SAMPLES / 6);
+	size_t late = median(samples + SAMPLES * 5 / 6, SAMPLES / 6);
 
 	printf("resident: %zu KiB early, %zu KiB late\n", early / 1024, late / 1024);
 	CHECKF(late <= early + early / 10 + 4 * MIB, "the resident size grew from %zu to %zu KiB", early / 1024,
@@ -399,7 +402,8 @@ static void check_live(void)
 
 int main(int argc, char **argv)
 {
-	void *(*const kinds[])(void *) = { graphs, graphs, threads, forks, libraries, finalizers, large_objects, fibers };
+	void *(*const kinds[])(void *) = { graphs, graphs, threads, forks, libraries, finalizers, large_objects,
+					   fibers };
 	enum { N = sizeof(kinds) / sizeof(*kinds) };
 	unsigned seconds = argc > 1 ? (unsigned)atoi(argv[1]) : 180;
 	static size_t samples[SAMPLES];
