@@ -120,17 +120,6 @@ PROGRAM_OWN_FRAME static uint64_t gcbench_stretch(int depth)
 	return sum;
 }
 
-/* Stretches the memory quickly. A function of its own, so that no slot of main's frame goes on holding the tree: what
- * a compiler leaves there is luck, and differs between back ends. */
-static __attribute__((noinline)) uint64_t gcbench_stretch(int depth)
-{
-	struct gcbench_node *tree = gcbench_bottom_up(depth);
-	uint64_t sum = gcbench_sum(tree);
-
-	gcbench_drop(tree);
-	return sum;
-}
-
 int main(int argc, char **argv)
 {
 	int threads = (int)program_number(argc, argv, 1, 1);
@@ -145,6 +134,7 @@ int main(int argc, char **argv)
 	backend_init();
 
 	checksum = program_checksum(checksum, gcbench_stretch(max_depth + 2));
+
 	struct gcbench_node *long_lived = gcbench_node_new(NULL, NULL, max_depth);
 	gcbench_populate(long_lived, max_depth);
 

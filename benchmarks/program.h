@@ -35,6 +35,10 @@ static inline uint64_t program_checksum(uint64_t sum, uint64_t value)
 	return program_mix(sum + value);
 }
 
+/* For what must leave nothing behind: a compiler may keep a dead pointer in a register or stack slot of a long-lived
+ * frame, by chance and differently for each back end, and a conservative collector then keeps all it leads to. */
+#define PROGRAM_OWN_FRAME __attribute__((noinline))
+
 /* Makes the compiler believe that OBJECT and all it leads to are read here: what a program only keeps, and never
  * looks at again, would otherwise not be kept at all. */
 static inline void program_use(const void *object)
