@@ -39,6 +39,16 @@ static void trees_drop(struct trees_cell *cell)
 	backend_free(cell);
 }
 
+/* Makes, counts and drops one tree. */
+PROGRAM_OWN_FRAME static uint64_t trees_one(int depth)
+{
+	struct trees_cell *tree = trees_make(depth);
+	uint64_t count = trees_count(tree);
+
+	trees_drop(tree);
+	return count;
+}
+
 int main(int argc, char **argv)
 {
 	int max_depth = (int)program_number(argc, argv, 1, 18);
@@ -50,23 +60,15 @@ int main(int argc, char **argv)
 	}
 	backend_init();
 
-	struct trees_cell *stretch = trees_make(max_depth + 1);
-	checksum = program_checksum(checksum, trees_count(stretch));
-	trees_drop(stretch);
-	stretch = NULL;
-
+	checksum = program_checksum(checksum, trees_one(max_depth + 1));
 	struct trees_cell *long_lived = trees_make(max_depth);
 
 	for (int depth = TREES_MIN_DEPTH; depth <= max_depth; depth += 2) {
 		uint64_t n = UINT64_C(1) << (max_depth - depth + TREES_MIN_DEPTH);
 		uint64_t cells = 0;
 
-		for (uint64_t i = 0; i < n; i++) {
-			struct trees_cell *tree = trees_make(depth);
-
-			cells += trees_count(tree);
-			trees_drop(tree);
-		}
+		for (uint64_t i = 0; i < n; i++)
+			cells += trees_one(depth);
 		checksum = program_checksum(checksum, cells);
 	}
 	checksum = program_checksum(checksum, trees_count(long_lived));

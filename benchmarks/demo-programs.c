@@ -9,8 +9,10 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -133,6 +135,18 @@ static bool demo_folder_make(const char *path)
 	return false;
 }
 
+/* Two demos at once would mix up their files, and disturb each other's figures. The lock lasts as long as the process. */
+static bool demo_folder_lock(void)
+{
+	int fd = open(demo_output, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return true;
+	fprintf(stderr, "gcdune-demo: %s: %s\n", demo_output,
+		errno == EWOULDBLOCK ? "another gcdune-demo is at work here" : strerror(errno));
+	return false;
+}
+
 bool demo_prepare(bool guile, bool w3m)
 {
 	char path[DEMO_PATH];
@@ -151,7 +165,7 @@ bool demo_prepare(bool guile, bool w3m)
 	demo_build[length] = '\0';
 	snprintf(demo_output, sizeof(demo_output), "%s/demo", demo_build);
 	snprintf(path, sizeof(path), "%s/home", demo_output);
-	if (!demo_folder_make(demo_output) || !demo_folder_make(path))
+	if (!demo_folder_make(demo_output) || !demo_folder_lock() || !demo_folder_make(path))
 		return false;
 	if (w3m) {
 		snprintf(path, sizeof(path), "%s/page.html", demo_output);
