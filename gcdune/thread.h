@@ -41,6 +41,8 @@ struct gcdune_thread {
 	struct gcdune_cache *caches[GCDUNE_KIND_MAX];
 	int64_t allocated;			/* bytes not yet added to heap.allocated */
 	uint64_t countdown;			/* torture: allocations until the next collection */
+	int until_clear;			/* slow paths until dead stack is cleared */
+	uintptr_t deepest;			/* lowest stack pointer seen in the slow path since dead stack was last cleared */
 
 	volatile sig_atomic_t critical, stop_pending;
 	_Atomic int state;			/* enum gcdune_thread_state */
