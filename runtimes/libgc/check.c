@@ -62,18 +62,13 @@ void *GC_post_incr(void **p, ptrdiff_t how_much)
 	return old;
 }
 
-/* Outside the heap everything passes: what is a root there may change at any time. */
+/* Outside the heap everything passes: what is a root there may change at any time. In the heap every object does, as in
+ * Boehm's library with threads; programs have got used to it. */
 void *GC_is_visible(void *p)
 {
 	libgc_init();
-	if ((uintptr_t)p % sizeof(void *)) {
+	if ((uintptr_t)p % sizeof(void *) || (gcdune_contains(p) && !gcdune_base(p)))
 		GC_is_visible_print_proc(p);
-	} else if (gcdune_contains(p)) {
-		int kind = gcdune_kind_of(p);
-
-		if (kind < 0 || kind == GCDUNE_KIND_LEAF || kind == GCDUNE_KIND_PINNED_LEAF)
-			GC_is_visible_print_proc(p);
-	}
 	return p;
 }
 
