@@ -310,7 +310,7 @@ static void fiber_main(void)
 
 static void *fibers(void *arg)
 {
-	uint64_t random = 3;
+	static uint64_t random = 3;	/* getcontext may return twice, as setjmp */
 
 	for (; !stop; rounds_done[7]++) {
 		struct fiber *f = &all_fibers[random_next(&random) % FIBERS];

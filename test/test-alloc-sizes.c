@@ -99,7 +99,7 @@ static void size_zero(void)
 
 int main(void)
 {
-	int here;
+	int here = 0;
 
 	CHECK_EQ(gcdune_size(&here), 0);
 	CHECK(gcdune_base(&here) == NULL);

@@ -36,7 +36,7 @@ static void heap(size_t offset, bool keeps)
 {
 	struct job job = { NULL, offset };
 
-	in_thread(make, &job);
+	make_in_thread(make, &job);
 	wipe_and_collect();
 	if (keeps)
 		CHECKF(watch_live(&objects) == COUNT, "pointers to offset %zu: %zu of %d objects are left", offset,
@@ -51,7 +51,7 @@ static void root(size_t offset)
 {
 	struct job job = { roots, offset };
 
-	in_thread(make, &job);
+	make_in_thread(make, &job);
 	wipe_and_collect();
 	CHECKF(watch_live(&objects) == COUNT, "roots with offset %zu: %zu of %d objects are left", offset,
 	       watch_live(&objects), COUNT);

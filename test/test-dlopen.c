@@ -43,7 +43,7 @@ static void load_and_unload(void)
 {
 	for (size_t round = 0; round < rounds(50, 4); round++) {
 		lib = lib_load();
-		in_thread(fill, NULL);
+		make_in_thread(fill, NULL);
 		wipe_and_collect();
 		for (size_t i = 0; i < COUNT; i++)
 			TARGET_CHECK(lib.get(i), i);

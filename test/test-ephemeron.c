@@ -59,7 +59,7 @@ static size_t NOINLINE not_cleared(void)
 
 static void live_and_die(bool back)
 {
-	in_thread(make, back ? keys : NULL);
+	make_in_thread(make, back ? keys : NULL);
 	wipe_and_collect();
 	check_values(1);
 	/* Half the keys go. */
@@ -100,7 +100,7 @@ static void set_new(void *arg)
 
 static void change_values(void)
 {
-	in_thread(make, NULL);
+	make_in_thread(make, NULL);
 	set_values();
 	wipe_and_collect();
 	CHECK_DEAD(watch_live(&values), COUNT);

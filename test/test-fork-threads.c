@@ -48,7 +48,7 @@ static void check_all(void)
 			list_check(published[i]);
 }
 
-static void in_child(bool again)
+static void work_in_child(void)
 {
 	alarm(60);
 	check_all();
@@ -61,15 +61,21 @@ static void in_child(bool again)
 	KEEP_ALIVE(gcdune_alloc_leaf(500000));
 	gcdune_collect();
 	check_all();
-	if (again) {
-		pid_t pid = fork();
+}
 
-		CHECK(pid >= 0);
-		if (pid == 0)
-			in_child(false);
-		check_all();
-		CHECK_EQ(child_wait(pid), 0);
+static void in_child(void)
+{
+	pid_t pid;
+
+	work_in_child();
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		work_in_child();
+		_exit(0);
 	}
+	check_all();
+	CHECK_EQ(child_wait(pid), 0);
 	_exit(0);
 }
 
@@ -79,7 +85,7 @@ static void fork_once(void)
 
 	CHECK(pid >= 0);
 	if (pid == 0)
-		in_child(true);
+		in_child();
 	check_all();
 	CHECK_EQ(child_wait(pid), 0);
 	__atomic_fetch_add(&forks, 1, __ATOMIC_RELAXED);

@@ -70,7 +70,7 @@ static void work(void)
 	gcdune_collect();
 	CHECK(stats_now().collections > before);
 	graph_check();
-	in_thread(make_garbage, NULL);
+	make_in_thread(make_garbage, NULL);
 	wipe_and_collect();
 	CHECK_DEAD(watch_live(&dropped), dropped.count);
 	watch_reset(&dropped);

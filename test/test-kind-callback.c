@@ -69,7 +69,7 @@ static void callbacks(int kind)
 {
 	unsigned before = calls;
 
-	in_thread(make, &kind);
+	make_in_thread(make, &kind);
 	wipe_and_collect();
 	CHECK_EQ(arg_seen, 0);
 	CHECKF(calls - before >= COUNT, "the callback ran %u times for %d objects", calls - before, COUNT);

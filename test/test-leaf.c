@@ -29,7 +29,7 @@ static void make_leaves(void *arg)
 
 static void contents_keep_nothing(size_t size)
 {
-	in_thread(make_leaves, &size);
+	make_in_thread(make_leaves, &size);
 	wipe_and_collect();
 	CHECK_DEAD(watch_live(&targets), targets.count);
 	watch_reset(&targets);

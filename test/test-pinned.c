@@ -54,7 +54,7 @@ static void free_pins(void *arg)
 
 static void live_until_freed(gcdune_kind kind)
 {
-	in_thread(make, &kind);
+	make_in_thread(make, &kind);
 	for (int i = 0; i < 3; i++)
 		wipe_and_collect();
 	check_pins(kind == GCDUNE_KIND_PINNED);
@@ -90,7 +90,7 @@ static void make_grown(void *arg)
 
 static void realloc_keeps_kind(gcdune_kind kind)
 {
-	in_thread(make_grown, &kind);
+	make_in_thread(make_grown, &kind);
 	wipe_and_collect();
 	check_pins(kind == GCDUNE_KIND_PINNED);
 	in_thread(free_pins, NULL);

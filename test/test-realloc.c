@@ -129,7 +129,7 @@ static void make_typed(void *arg)
 
 static void typed_objects(void)
 {
-	in_thread(make_typed, NULL);
+	make_in_thread(make_typed, NULL);
 	wipe_and_collect();
 	CHECK_DEAD(watch_live(&hidden), hidden.count);
 	for (size_t i = 0; i < TYPED; i++)

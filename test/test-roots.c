@@ -13,18 +13,22 @@ static void **words;		/* malloc's */
 static bool rooted[WORDS];	/* the model */
 static struct watch unrooted;
 
+/* The rooted ones first: a root that is the start of a slot keeps the slot before it as well. */
 static void fill(void *arg)
 {
-	for (size_t i = 0; i < WORDS; i++) {
-		words[i] = target_new(i);
-		if (!rooted[i])
+	for (size_t i = 0; i < WORDS; i++)
+		if (rooted[i])
+			words[i] = target_new(i);
+	for (size_t i = 0; i < WORDS; i++)
+		if (!rooted[i]) {
+			words[i] = target_new(i);
 			watch_add(&unrooted, words[i]);
-	}
+		}
 }
 
 static void check_model(void)
 {
-	in_thread(fill, NULL);
+	make_in_thread(fill, NULL);
 	wipe_and_collect();
 	if (unrooted.count > 200)
 		CHECK_DEAD(watch_live(&unrooted), unrooted.count);
@@ -124,7 +128,7 @@ static void fill_segment(void *arg)
 static void excluded(void)
 {
 	CHECK_EQ(gcdune_roots_exclude(&segment[EXCLUDED], &segment[2 * EXCLUDED]), 0);
-	in_thread(fill_segment, NULL);
+	make_in_thread(fill_segment, NULL);
 	wipe_and_collect();
 	CHECK_DEAD(watch_live(&unrooted), EXCLUDED);
 	watch_reset(&unrooted);

@@ -53,7 +53,7 @@ static void check(void)
 
 int main(void)
 {
-	in_thread(fill, NULL);
+	make_in_thread(fill, NULL);
 	wipe_and_collect();
 	check();
 	gcdune_roots_segments_set(false);
@@ -61,7 +61,7 @@ int main(void)
 	CHECK_DEAD(watch_live(&objects), objects.count);
 	watch_reset(&objects);
 	gcdune_roots_segments_set(true);
-	in_thread(fill, NULL);
+	make_in_thread(fill, NULL);
 	wipe_and_collect();
 	check();
 	return 0;

@@ -1,5 +1,5 @@
 /* The waste bound of the size classes: an object of 16 bytes costs 16, small sizes are rounded to 16 bytes or by at
- * most a quarter, large ones to pages; the counted cost of a million cells agrees with it.
+ * most a quarter, those of which few fit into a block to an even part of it, large ones to pages; the counted cost of a million cells agrees with it.
  *
  * TEST-FLAGS: timeout=120 torture=no
  */
@@ -13,8 +13,10 @@ static size_t bound(size_t size)
 		return rounded;
 	if (size <= 8192)
 		return (size + size / 4 + 15) & ~(size_t)15;
-	/* A page more where a quarter is less than that. */
-	return size + (size / 4 > 4096 ? size / 4 : 4096);
+	/* As many as fit share a block of 64 KiB. */
+	if (size <= 32768)
+		return 65536 / (65536 / rounded) & ~(size_t)15;
+	return (size + 4095) & ~(size_t)4095;
 }
 
 static void usable_sizes(void)

@@ -52,7 +52,7 @@ static void check_layout(const uint64_t *bitmap, size_t nwords, size_t words)
 
 	CHECK(job.layout != 0);
 	CHECKF(gcdune_layout_make(bitmap, nwords) == job.layout, "equal layouts of %zu words differ", nwords);
-	in_thread(fill, &job);
+	make_in_thread(fill, &job);
 	wipe_and_collect();
 	CHECK_DEAD(watch_live(&unmarked), unmarked.count);
 	watch_reset(&unmarked);
@@ -139,7 +139,7 @@ static void fill_array(void *arg)
 
 static void arrays(size_t count)
 {
-	in_thread(fill_array, &count);
+	make_in_thread(fill_array, &count);
 	wipe_and_collect();
 	CHECK_DEAD(watch_live(&unmarked), unmarked.count > 100 ? unmarked.count : 1000);
 	watch_reset(&unmarked);
