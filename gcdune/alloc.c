@@ -50,6 +50,7 @@ static bool next_block(struct gcdune_run *run, unsigned kind, unsigned cls)
 				.granules = (uint16_t)(gcdune_classes[cls].size / GCDUNE_GRANULE),
 				.kind = (uint8_t)kind,
 				.use = GCDUNE_USE_SMALL,
+				.flags = cls > GCDUNE_SIZES ? GCDUNE_BLOCK_EXACT : 0,
 			};
 			heap->spans[index].cls = (uint8_t)cls;
 			if (heap->kinds[kind].pinned)
@@ -186,8 +187,11 @@ static void *try_alloc(struct gcdune_thread *thread, size_t size, size_t align, 
 	unsigned cls = gcdune_class_of(size ? size : 1);
 
 	/* Slots of a class are aligned to the power of two that divides its size. */
-	while (gcdune_classes[cls].size & (align - 1))
-		cls++;
+	if (gcdune_classes[cls].size & (align - 1)) {
+		cls = cls > GCDUNE_SIZES ? cls - GCDUNE_SIZES : cls;
+		while (gcdune_classes[cls].size & (align - 1))
+			cls++;
+	}
 	gcdune_critical_enter(thread);
 	void *object = take(thread, kind, cls);
 

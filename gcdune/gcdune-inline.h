@@ -22,7 +22,8 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 #define GCDUNE_INLINE_MAX 1024	/* larger objects always take the function */
-#define GCDUNE_CLASSES 39
+#define GCDUNE_SIZES 38		/* slot sizes */
+#define GCDUNE_CLASSES 77	/* 1..38: objects smaller than their slot; 39..76: those that fill it; 0 is none */
 
 struct gcdune_cursor {
 	char *next;
@@ -40,8 +41,8 @@ extern __thread struct gcdune_local *gcdune_local __attribute__((tls_model("init
 /* Everything the fast path cannot do. Not for direct use. */
 void *gcdune_alloc_slow(size_t size, gcdune_kind kind) __attribute__((malloc, alloc_size(1), warn_unused_result));
 
-/* The size class for 1 <= SIZE <= GCDUNE_INLINE_MAX: every 16 bytes up to 128, then four per doubling. */
-static inline unsigned gcdune_class_inline(size_t size)
+/* The number of the slot size for 1 <= SIZE <= GCDUNE_INLINE_MAX: every 16 bytes up to 128, then four per doubling. */
+static inline unsigned gcdune_size_inline(size_t size)
 {
 	if (size <= 128)
 		return (unsigned)((size + 15) / 16);
@@ -49,23 +50,27 @@ static inline unsigned gcdune_class_inline(size_t size)
 	return 8 + (top - 7) * 4 + (unsigned)(((size - 1) >> (top - 2)) & 3) + 1;
 }
 
-/* The size of the slots of that class. */
-static inline size_t gcdune_class_size_inline(unsigned cls)
+/* That slot size. */
+static inline size_t gcdune_slot_inline(unsigned number)
 {
-	if (cls <= 8)
-		return cls * 16;
-	return (size_t)(4 + ((cls - 1) & 3) + 1) << (7 + (cls - 9) / 4 - 2);
+	if (number <= 8)
+		return number * 16;
+	return (size_t)(4 + ((number - 1) & 3) + 1) << (7 + (number - 9) / 4 - 2);
 }
 
 static inline void *gcdune_bump_inline(size_t size, gcdune_kind kind)
 {
 	if (__builtin_expect(size - 1 < GCDUNE_INLINE_MAX, 1)) {
-		unsigned cls = gcdune_class_inline(size);
+		unsigned number = gcdune_size_inline(size);
+		size_t slot = gcdune_slot_inline(number);
+		/* Objects that fill their slots have blocks of their own: there, and only there, a pointer one past an object's end
+		 * looks like one to the next. */
+		unsigned cls = number + (size == slot ? GCDUNE_SIZES : 0);
 		struct gcdune_cursor *cursor = &gcdune_local->cursors[kind][cls];
 		char *object = cursor->next;
 
 		if (__builtin_expect(object < cursor->limit, 1)) {
-			cursor->next = object + gcdune_class_size_inline(cls);
+			cursor->next = object + slot;
 			return object;
 		}
 	}

@@ -22,7 +22,7 @@
 
 static struct gcdune_heap *const heap = &gcdune_heap;
 
-enum { MOST_HELPERS = 63 };
+enum { MOST_HELPERS = 63, SHARE_EVERY = 64 };
 /* A helper is worth waking when it finds about this much to do. */
 static const size_t BYTES_PER_MARKER = (size_t)2 << 20;
 
@@ -99,6 +99,32 @@ static bool marker_below(struct gcdune_marker *m)
 	m->segment = full;
 	m->top = full->entries + full->count;
 	return true;
+}
+
+/* Someone is idle: gives away the older half of what is here. Old entries lead furthest (in a tree, they are its upper
+ * branches), and a marker's stack may never fill a segment. */
+static __attribute__((noinline)) void share_half(struct gcdune_marker *m)
+{
+	struct gcdune_segment *segment = m->below;
+
+	if (segment) {
+		m->below = segment->next;
+		gcdune_worklist_share(segment);
+		return;
+	}
+	size_t n = (size_t)(m->top - m->segment->entries), half = n / 2;
+
+	if (!half)
+		return;
+	segment = m->spare ? m->spare : gcdune_segment_take();
+	m->spare = NULL;
+	if (!segment)
+		return;
+	memcpy(segment->entries, m->segment->entries, half * sizeof *m->top);
+	segment->count = half;
+	memmove(m->segment->entries, m->segment->entries + half, (n - half) * sizeof *m->top);
+	m->top -= half;
+	gcdune_worklist_share(segment);
 }
 
 static void marker_adopt(struct gcdune_marker *m, struct gcdune_segment *segment)
@@ -219,7 +245,8 @@ static inline void visit(struct gcdune_marker *m, const struct gcdune_ref *ref)
 	*ref->state = m->black;
 	if (ref->block->color != m->black)
 		ref->block->color = m->black;
-	m->objects++;
+	if (!(++m->objects & (SHARE_EVERY - 1)) && gcdune_worklist_wanted())
+		share_half(m);
 	size_t granules = ref->block->granules;
 
 	if (__builtin_expect(granules && heap->kinds[ref->block->kind].scan == GCDUNE_SCAN_WORDS, 1)) {
@@ -290,6 +317,7 @@ void *gcdune_mark_helper(void *arg)
 {
 	struct gcdune_marker m;
 	bool was_active = false;
+	uint64_t last = UINT64_MAX;	/* the collection that it was last part of */
 
 	(void)arg;
 	while (!marker_init(&m))
@@ -297,8 +325,9 @@ void *gcdune_mark_helper(void *arg)
 	for (;;) {
 		struct gcdune_segment *segment = gcdune_worklist_wait(was_active);
 
-		if (!was_active)
+		if (heap->collections != last)
 			took_part++;
+		last = heap->collections;
 		was_active = true;
 		set_colors(&m);
 		marker_adopt(&m, segment);
@@ -534,15 +563,16 @@ void gcdune_mark_end(uint64_t *bytes, uint64_t *objects, unsigned *markers)
 
 	*bytes = m->bytes + atomic_exchange(&helper_bytes, 0);
 	*objects = m->objects + atomic_exchange(&helper_objects, 0);
-	*markers = 1 + (took_part < helpers ? took_part : helpers);
+	*markers = 1 + took_part;
 	m->bytes = m->objects = 0;
 	heap->color = black;
 }
 
 /* ---- Roots and single objects ---- */
 
-/* A word that equals the start of a slot may also be a pointer one past the end of the slot before it; a root may be all that
- * holds that one. */
+/* A word that equals the start of a slot may also be a pointer one past the end of the object before it, if that fills its slot; a
+ * root may be all that holds that one. (Were this done for every slot, a dropped tree would live as long as a pointer to the
+ * object that happened to be allocated next: GCBench's stretch tree does.) */
 __attribute__((no_sanitize("address", "thread"))) void gcdune_mark_root_range(struct gcdune_marker *m, uintptr_t begin, uintptr_t end)
 {
 	const uintptr_t *word = (const uintptr_t *)((begin + 7) & ~(uintptr_t)7), *last = (const uintptr_t *)(end & ~(uintptr_t)7);
@@ -559,7 +589,11 @@ __attribute__((no_sanitize("address", "thread"))) void gcdune_mark_root_range(st
 			if (w - base >= size)
 				continue;
 			gcdune_marker_push(m, w | GCDUNE_ENTRY_ROOT);
-			if (!(w & (GCDUNE_GRANULE - 1)) && w > base)
+			if (w & (GCDUNE_GRANULE - 1) || w == base)
+				continue;
+			const struct gcdune_block *before = &heap->blocks[(w - 1 - base) >> GCDUNE_BLOCK_SHIFT];
+
+			if (before->flags & GCDUNE_BLOCK_EXACT || before->granules == 0)
 				gcdune_marker_push(m, (w - 1) | GCDUNE_ENTRY_ROOT);
 		}
 		/* Roots must not pile up: large ranges of them are marked from as they are read. */

@@ -1,5 +1,6 @@
 /* pacer.c - owns the decision when to collect: after a collection the program may allocate a share (GCDUNE_GROWTH percent) of what is live
- * before the next. It also decides how much free memory to keep. Called by cycle.c. */
+ * before the next; or more, as long as memory that the heap holds already is enough for it. That memory shrinks, collection by
+ * collection, towards what the share calls for, and what is beyond goes back to the kernel. Called by cycle.c. */
 #include "pacer.h"
 
 #include <errno.h>
@@ -15,15 +16,24 @@ static struct gcdune_heap *const heap = &gcdune_heap;
 
 /* The least to allocate between collections: below it, finding the roots would cost more than is gained. */
 static const size_t LEAST = (size_t)2 << 20;
+/* Of the memory held beyond the share, one part in so many is given up at each collection. */
+enum { DECAY = 32 };
 /* A free block that stayed free for so many collections is not needed soon. */
 enum { OLD = 3 };
 /* Blocks given back to the kernel under one hold of heap.lock: a stop never waits for more than that. */
 enum { BATCH = 32 };
 
+static size_t goal;	/* bytes the heap may hold without growing: live, and free for the next cycle */
+
 static size_t budget(void)
 {
 	size_t share = (heap->live_bytes + heap->root_bytes) / 100 * gcdune_options.growth;
-	size_t b = MAX(share, LEAST);
+	size_t least = heap->live_bytes + MAX(share, LEAST);
+	size_t held = (heap->blocks_used + heap->blocks_dirty) << GCDUNE_BLOCK_SHIFT;
+
+	goal = goal > least ? goal - (goal - least) / DECAY : least;
+	/* An eighth of what is held beyond is left out: slots of sizes that no one asks for. */
+	size_t b = MAX(least, MIN(goal, held - (held - MIN(held, heap->live_bytes)) / 8)) - heap->live_bytes;
 
 	/* Close to the limit, collect rather before it is reached than because it was. */
 	if (heap->limit && heap->live_bytes + b > heap->limit) {
@@ -53,11 +63,11 @@ void gcdune_pacer_init(void)
 
 void gcdune_pacer_cycle_end(void)
 {
+	heap->root_bytes = gcdune_roots_bytes();
 	size_t b = budget();
 
 	if (heap->live_bytes + b < gcdune_options.heap_initial)
 		b = gcdune_options.heap_initial - heap->live_bytes;
-	heap->root_bytes = gcdune_roots_bytes();
 	heap->allocated_before += (uint64_t)(heap->allocated > 0 ? heap->allocated : 0);
 	heap->allocated = 0;
 	heap->trigger = (int64_t)b;
@@ -66,7 +76,7 @@ void gcdune_pacer_cycle_end(void)
 void gcdune_pacer_release(bool all)
 {
 	struct gcdune_thread *thread = gcdune_thread_self;
-	size_t keep = all ? 0 : ((size_t)heap->trigger >> GCDUNE_BLOCK_SHIFT) + 16, n;
+	size_t keep = all ? 0 : ((goal - MIN(goal, heap->live_bytes)) >> GCDUNE_BLOCK_SHIFT) + 16, n;
 
 	if (!all && !gcdune_options.release)
 		return;
