@@ -55,8 +55,8 @@ demo:
 
 soak:
 	$(PACKAGES) build
-	$(SUBMAKE) build/test/soak
-	GCDUNE_VERIFY=1 build/test/soak $(SOAK_SECONDS)
+	$(SUBMAKE) test-libs build/test/soak
+	build/test/soak $(SOAK_SECONDS)
 SOAK_SECONDS := 180
 
 packages:
@@ -214,7 +214,8 @@ TEST_SHORT := $(call flagged,short=yes)
 TEST_LIBGC := $(call flagged,link=libgc)
 TEST_INTERNAL := $(call flagged,link=internal)
 
-.PHONY: tests check-here run-tests
+.PHONY: tests test-libs check-here run-tests
+test-libs: $(TEST_LIBS)
 VARIANT := $(if $(findstring clang,$(CC)),clang,gcc)
 ifneq ($(filter O0 lto,$(VARIANT)),)
 tests: $(TEST_SHORT) $(TEST_LIBS)
