@@ -53,6 +53,8 @@ int gcdune_block_init(size_t size)
 
 static unsigned bin_of(uint32_t length)
 {
+	if (!length)
+		gcdune_panic("a run of no blocks");
 	unsigned bin = 31u - (unsigned)__builtin_clz(length);
 
 	return bin < GCDUNE_BINS ? bin : GCDUNE_BINS - 1;
@@ -133,9 +135,12 @@ static void run_cut(uint32_t first, uint32_t index, uint32_t count)
 		run_insert(first, index - first);
 	if (index + count < first + length)
 		run_insert(index + count, first + length - index - count);
-	for (uint32_t i = index; i < index + count; i++)
+	/* No longer free to the neighbours' eyes, and not yet anything else. */
+	for (uint32_t i = index; i < index + count; i++) {
+		heap->blocks[i].use = GCDUNE_USE_NONE;
 		if (!heap->spans[i].clean)
 			heap->blocks_dirty--;
+	}
 	heap->blocks_used += count;
 	if (heap->blocks_used + heap->blocks_dirty > heap->blocks_peak)
 		heap->blocks_peak = heap->blocks_used + heap->blocks_dirty;

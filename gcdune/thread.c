@@ -76,7 +76,7 @@ static void run_rest(const struct gcdune_cache *cache, unsigned cls, unsigned *b
 
 static void drop_freed(struct gcdune_run *run)
 {
-	for (char *slot = run->freed; slot; memcpy(&slot, slot, sizeof slot))
+	for (void **slot = run->freed; slot; slot = *slot)
 		*gcdune_ref_of(slot).state = GCDUNE_COLOR_FREE;
 	run->freed = NULL;
 	run->nfreed = 0;
