@@ -116,7 +116,7 @@ static void start(void)
 	if (!GC_all_interior_pointers)
 		gcdune_interior_set(false);
 	libgc_settings_apply();
-	if (initial_heap && gcdune_heap_reserve(initial_heap))
+	if (initial_heap && !libgc_heap_reserve(initial_heap))
 		libgc_warn("the initial heap size cannot be had");
 }
 

@@ -57,6 +57,9 @@ void libgc_collection_apply(void);
 
 /* stats.c: GC_parallel follows the last collection. GC_DUMP_REGULARLY asks for a dump after each. */
 void libgc_stats_after_collection(void);
+
+/* The heap is at least SIZE bytes from now on, and counts as that: 1, or 0 if it cannot. */
+int libgc_heap_reserve(size_t size);
 extern bool libgc_dump_regularly;
 
 /* roots.c, toggle.c: parts of the roots callback, and of the beginning of a collection. */

@@ -139,7 +139,7 @@ int GC_expand_hp(size_t size)
 
 	libgc_init();
 	now = GC_get_heap_size();
-	return gcdune_heap_reserve(now + size < now ? SIZE_MAX : now + size) == 0;
+	return libgc_heap_reserve(now + size < now ? SIZE_MAX : now + size);
 }
 
 void GC_set_pages_executable(int value)

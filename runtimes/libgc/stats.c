@@ -3,6 +3,7 @@
  * "Unmapped" is what the heap once had and gave back: the difference to its peak. */
 #include "libgc.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,9 +19,35 @@ static struct gcdune_stats stats(void)
 	return now;
 }
 
+/* What GC_expand_hp asked for belongs to the heap from then on, also where no page of it was touched yet. */
+static atomic_size_t reserved;
+
+int libgc_heap_reserve(size_t size)
+{
+	size_t before = atomic_load(&reserved);
+
+	if (gcdune_heap_reserve(size))
+		return 0;
+	while (before < size && !atomic_compare_exchange_weak(&reserved, &before, size))
+		;
+	return 1;
+}
+
+static size_t heap_size(const struct gcdune_stats *now)
+{
+	size_t least = atomic_load(&reserved);
+
+	return now->bytes_heap > least ? now->bytes_heap : least;
+}
+
+static size_t heap_free(const struct gcdune_stats *now)
+{
+	return now->bytes_free + heap_size(now) - now->bytes_heap;
+}
+
 static size_t unmapped(const struct gcdune_stats *now)
 {
-	return now->bytes_heap_peak > now->bytes_heap ? now->bytes_heap_peak - now->bytes_heap : 0;
+	return now->bytes_heap_peak > heap_size(now) ? now->bytes_heap_peak - heap_size(now) : 0;
 }
 
 GC_word GC_get_gc_no(void)
@@ -35,12 +62,16 @@ int GC_get_parallel(void)
 
 size_t GC_get_heap_size(void)
 {
-	return stats().bytes_heap;
+	struct gcdune_stats now = stats();
+
+	return heap_size(&now);
 }
 
 size_t GC_get_free_bytes(void)
 {
-	return stats().bytes_free;
+	struct gcdune_stats now = stats();
+
+	return heap_free(&now);
 }
 
 size_t GC_get_unmapped_bytes(void)
@@ -62,7 +93,9 @@ size_t GC_get_total_bytes(void)
 
 size_t GC_get_obtained_from_os_bytes(void)
 {
-	return stats().bytes_heap_peak;
+	struct gcdune_stats now = stats();
+
+	return heap_size(&now) + unmapped(&now);
 }
 
 size_t GC_get_memory_use(void)
@@ -78,13 +111,13 @@ static void put(GC_word *place, GC_word value)
 		*place = value;
 }
 
-void GC_get_heap_usage_safe(GC_word *heap_size, GC_word *free_bytes, GC_word *unmapped_bytes, GC_word *bytes_since_gc,
+void GC_get_heap_usage_safe(GC_word *heap, GC_word *free_bytes, GC_word *unmapped_bytes, GC_word *bytes_since_gc,
 			    GC_word *total_bytes)
 {
 	struct gcdune_stats now = stats();
 
-	put(heap_size, now.bytes_heap);
-	put(free_bytes, now.bytes_free);
+	put(heap, heap_size(&now));
+	put(free_bytes, heap_free(&now));
 	put(unmapped_bytes, unmapped(&now));
 	put(bytes_since_gc, now.bytes_since);
 	put(total_bytes, now.bytes_allocated);
@@ -94,8 +127,8 @@ size_t GC_get_prof_stats(struct GC_prof_stats_s *result, size_t size)
 {
 	struct gcdune_stats now = stats();
 	struct GC_prof_stats_s all = {
-		.heapsize_full = now.bytes_heap + unmapped(&now),
-		.free_bytes_full = now.bytes_free + unmapped(&now),
+		.heapsize_full = heap_size(&now) + unmapped(&now),
+		.free_bytes_full = heap_free(&now) + unmapped(&now),
 		.unmapped_bytes = unmapped(&now),
 		.bytes_allocd_since_gc = now.bytes_since,
 		.allocd_bytes_before_gc = now.bytes_allocated - now.bytes_since,
@@ -105,7 +138,7 @@ size_t GC_get_prof_stats(struct GC_prof_stats_s *result, size_t size)
 		.bytes_reclaimed_since_gc = (GC_word)-1,
 		.reclaimed_bytes_before_gc = (GC_word)-1,
 		.expl_freed_bytes_since_gc = (GC_word)-1,
-		.obtained_from_os_bytes = now.bytes_heap_peak,
+		.obtained_from_os_bytes = heap_size(&now) + unmapped(&now),
 	};
 
 	if (size <= sizeof(all)) {
