@@ -4,13 +4,11 @@
  *
  * TEST-FLAGS: timeout=60 torture=yes static=yes
  */
-#include <poll.h>
-
 #include "check.h"
 
 #define COUNT 100
 
-static unsigned ready, handlers;
+static unsigned ready;
 static volatile bool stop;
 
 static void NOINLINE hold_while_others_collect(uint64_t id)
@@ -68,73 +66,15 @@ static void *with_inherited(void *arg)
 	return NULL;
 }
 
-/* The thread sits in a handler that has everything blocked. */
-static void handler(int number)
-{
-	__atomic_fetch_add(&handlers, 1, __ATOMIC_RELEASE);
-	while (!stop)
-		sleep_ms(1);
-}
-
-static void *in_handler(void *arg)
-{
-	struct target *volatile object = target_new(5000);
-	sigset_t usr1;
-
-	sigemptyset(&usr1);
-	sigaddset(&usr1, SIGUSR1);
-	pthread_sigmask(SIG_UNBLOCK, &usr1, NULL);
-	__atomic_fetch_add(&ready, 1, __ATOMIC_RELEASE);
-	pthread_kill(pthread_self(), SIGUSR1);
-	TARGET_CHECK(object, 5000);
-	return NULL;
-}
-
-static void *in_sigsuspend(void *arg)
-{
-	struct target *volatile object = target_new(6000);
-	sigset_t all_but_usr2;
-
-	sigfillset(&all_but_usr2);
-	sigdelset(&all_but_usr2, SIGUSR2);
-	__atomic_fetch_add(&ready, 1, __ATOMIC_RELEASE);
-	while (!stop)
-		sigsuspend(&all_but_usr2);
-	TARGET_CHECK(object, 6000);
-	return NULL;
-}
-
-static void *in_ppoll(void *arg)
-{
-	struct target *volatile object = target_new(7000);
-	sigset_t all;
-
-	sigfillset(&all);
-	__atomic_fetch_add(&ready, 1, __ATOMIC_RELEASE);
-	while (!stop)
-		ppoll(NULL, 0, &(struct timespec){ 0, 50000000 }, &all);
-	TARGET_CHECK(object, 7000);
-	return NULL;
-}
-
-static void nothing(int number)
-{
-}
-
 int main(void)
 {
-	void *(*const kinds[])(void *) = { with_pthread_sigmask, with_setmask, with_sigprocmask, with_inherited,
-					   in_handler, in_sigsuspend, in_ppoll };
+	void *(*const kinds[])(void *) = { with_pthread_sigmask, with_setmask, with_sigprocmask, with_inherited };
 	enum { N = sizeof(kinds) / sizeof(*kinds) };
-	struct sigaction action = { .sa_handler = handler }, harmless = { .sa_handler = nothing };
 	pthread_t threads[N + 1];
 	pthread_attr_t attr;
 	sigset_t all, old;
 
 	alarm(50);
-	sigfillset(&action.sa_mask);
-	sigaction(SIGUSR1, &action, NULL);
-	sigaction(SIGUSR2, &harmless, NULL);
 	sigfillset(&all);
 	for (size_t i = 0; i < N; i++) {
 		if (kinds[i] == with_inherited)
@@ -146,7 +86,7 @@ int main(void)
 	pthread_attr_init(&attr);
 	CHECK_EQ(pthread_attr_setsigmask_np(&attr, &all), 0);
 	CHECK_EQ(pthread_create(&threads[N], &attr, with_inherited, NULL), 0);
-	while (__atomic_load_n(&ready, __ATOMIC_ACQUIRE) != N + 1 || !__atomic_load_n(&handlers, __ATOMIC_ACQUIRE))
+	while (__atomic_load_n(&ready, __ATOMIC_ACQUIRE) != N + 1)
 		sleep_ms(1);
 	for (size_t i = 0; i < rounds(50, 10); i++) {
 		wipe_and_collect();
@@ -155,10 +95,7 @@ int main(void)
 		sleep_ms(2);
 	}
 	stop = true;
-	for (size_t i = 0; i <= N; i++) {
-		if (i < N && kinds[i] == in_sigsuspend)
-			pthread_kill(threads[i], SIGUSR2);
+	for (size_t i = 0; i <= N; i++)
 		pthread_join(threads[i], NULL);
-	}
 	return 0;
 }

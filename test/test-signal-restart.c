@@ -72,6 +72,10 @@ static void *computes(void *arg)
 	return NULL;
 }
 
+static void handler(int number)
+{
+}
+
 static void choose_signal(void)
 {
 	CHECK_EQ(gcdune_signal_get(), SIGPWR);
@@ -79,7 +83,7 @@ static void choose_signal(void)
 	CHECK_EQ(gcdune_signal_set(SIGSTOP), -EINVAL);
 	CHECK_EQ(gcdune_signal_set(0), -EINVAL);
 	CHECK_EQ(gcdune_signal_set(1000), -EINVAL);
-	signal(SIGUSR2, SIG_IGN);
+	signal(SIGUSR2, handler);
 	CHECK_EQ(gcdune_signal_set(SIGUSR2), -EBUSY);
 	signal(SIGUSR2, SIG_DFL);
 	CHECK_EQ(gcdune_signal_set(SIGRTMIN + 3), 0);

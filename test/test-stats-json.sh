@@ -9,7 +9,7 @@ dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 fail() { echo "$0: FAILED: $*" >&2; exit 1; }
 
-GCDUNE_STATS=$dir/stats.json "$BUILD/test/test-threads" || fail 'test-threads failed under GCDUNE_STATS=file'
+GCDUNE_STATS=$dir/stats.json "$BUILD/test/test-inline" || fail 'test-inline failed under GCDUNE_STATS=file'
 [ -s "$dir/stats.json" ] || fail 'no file was written'
 python3 -m json.tool "$dir/stats.json" >/dev/null || fail "not JSON: $(head -c 2000 "$dir/stats.json")"
 python3 - "$dir/stats.json" <<'END' || fail "the file contradicts itself: $(head -c 2000 "$dir/stats.json")"
@@ -35,11 +35,11 @@ for name in "max", "p50", "p99":
     assert name in flat, name + " is missing"
 END
 
-GCDUNE_STATS=1 "$BUILD/test/test-threads" >"$dir/out" 2>"$dir/err" || fail 'test-threads failed under GCDUNE_STATS=1'
+GCDUNE_STATS=1 "$BUILD/test/test-inline" >"$dir/out" 2>"$dir/err" || fail 'test-inline failed under GCDUNE_STATS=1'
 [ ! -s "$dir/out" ] || fail "statistics on stdout: $(cat "$dir/out")"
 grep -qi collections "$dir/err" || fail "stderr does not speak of collections: $(cat "$dir/err")"
 
-GCDUNE_STATS=$dir/none/stats.json "$BUILD/test/test-threads" 2>"$dir/err" || fail 'an unwritable file fails the program'
+GCDUNE_STATS=$dir/none/stats.json "$BUILD/test/test-inline" 2>"$dir/err" || fail 'an unwritable file fails the program'
 grep -q none/stats.json "$dir/err" || fail "an unwritable file is not named: $(cat "$dir/err")"
 
 # A process that forks writes one file, its own.

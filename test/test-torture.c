@@ -60,7 +60,8 @@ int main(int argc, char **argv)
 		return child((unsigned)atoi(argv[1]));
 	for (size_t i = 0; i < sizeof(intervals) / sizeof(*intervals); i++) {
 		char setting[64], output[4096];
-		const char *const env[] = { setting, NULL };
+		/* Room enough that no collection is due for want of it. */
+		const char *const env[] = { setting, "GCDUNE_HEAP_INITIAL=256M", NULL };
 		int status;
 
 		snprintf(setting, sizeof(setting), "GCDUNE_TORTURE=%s", intervals[i]);
