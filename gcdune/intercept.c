@@ -1,75 +1,73 @@
-/* intercept.c - the functions of libc that libgcdune takes over, so that threads are found without the program's help and cannot
- * hide from being stopped by blocking every signal. Not part of libgc.so.1, whose programs call GC_pthread_create and its like. */
-#define _GNU_SOURCE
-#include <dlfcn.h>
+/* intercept.c - stands in front of libc's functions that make and end threads, so that threads are found without the program's help. Not
+ * part of libgc.so.1, whose programs call GC_pthread_create and its like.
+ *
+ * From pthread_create to pthread_join (or the end of a detached thread) a thread has a record (struct gcdune_start), whose `arg' is
+ * a root: first the argument on its way to the thread, at last the result on its way to the joiner. Records are under heap.cycle. */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
-#include <stdlib.h>
+#include <time.h>
 
-#include "gcdune.h"
-#include "heap.h"
+#include "intercept.h"
 #include "mark.h"
-#include "options.h"
-#include "os.h"
 #include "thread.h"
 
-#define PUBLIC __attribute__((visibility("default")))
-
-static void *next(const char *name)
+GCDUNE_INTERCEPT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*routine)(void *), void *arg)
 {
-	void *function = dlsym(RTLD_NEXT, name);
+	int state = PTHREAD_CREATE_JOINABLE;
 
-	if (!function)
-		gcdune_panic("%s of libc cannot be found: is the program linked statically? Then link without intercept.o", name);
-	return function;
-}
-
-PUBLIC int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*routine)(void *), void *arg)
-{
-	static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-
-	if (!real)
-		real = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))next("pthread_create");
 	if (routine == gcdune_mark_helper)
-		return real(thread, attr, routine, arg);
-	struct gcdune_start *start = gcdune_start_new(routine, arg);
+		return GCDUNE_REAL(pthread_create)(thread, attr, routine, arg);
+	if (attr)
+		pthread_attr_getdetachstate(attr, &state);
+	struct gcdune_start *start = gcdune_start_new(routine, arg, state == PTHREAD_CREATE_DETACHED);
 
 	if (!start)
 		return EAGAIN;
-	int error = real(thread, attr, gcdune_start_run, start);
+	int error = GCDUNE_REAL(pthread_create)(thread, attr, gcdune_start_run, start);
 
 	if (error)
 		gcdune_start_free(start);
 	return error;
 }
 
-/* The mask without the signal that stops threads; MASK itself where that is not blocked. */
-static const sigset_t *without_stop(int how, const sigset_t *mask, sigset_t *copy)
+GCDUNE_INTERCEPT void pthread_exit(void *result)
 {
-	if (!mask || how == SIG_UNBLOCK || !sigismember(mask, gcdune_options.signal))
-		return mask;
-	*copy = *mask;
-	sigdelset(copy, gcdune_options.signal);
-	return copy;
+	gcdune_start_result(result);
+	GCDUNE_REAL(pthread_exit)(result);
+	__builtin_unreachable();
 }
 
-PUBLIC int pthread_sigmask(int how, const sigset_t *mask, sigset_t *old)
+/* The result has arrived where the caller wants it: the record has done its work. */
+static int joined(pthread_t thread, int error)
 {
-	static int (*real)(int, const sigset_t *, sigset_t *);
-	sigset_t copy;
-
-	if (!real)
-		real = (int (*)(int, const sigset_t *, sigset_t *))next("pthread_sigmask");
-	return real(how, gcdune_thread_self ? without_stop(how, mask, &copy) : mask, old);
+	if (!error)
+		gcdune_start_joined(thread);
+	return error;
 }
 
-PUBLIC int sigprocmask(int how, const sigset_t *mask, sigset_t *old)
+GCDUNE_INTERCEPT int pthread_join(pthread_t thread, void **result)
 {
-	static int (*real)(int, const sigset_t *, sigset_t *);
-	sigset_t copy;
+	return joined(thread, GCDUNE_REAL(pthread_join)(thread, result));
+}
 
-	if (!real)
-		real = (int (*)(int, const sigset_t *, sigset_t *))next("sigprocmask");
-	return real(how, gcdune_thread_self ? without_stop(how, mask, &copy) : mask, old);
+GCDUNE_INTERCEPT int pthread_tryjoin_np(pthread_t thread, void **result)
+{
+	return joined(thread, GCDUNE_REAL(pthread_tryjoin_np)(thread, result));
+}
+
+GCDUNE_INTERCEPT int pthread_timedjoin_np(pthread_t thread, void **result, const struct timespec *until)
+{
+	return joined(thread, GCDUNE_REAL(pthread_timedjoin_np)(thread, result, until));
+}
+
+GCDUNE_INTERCEPT int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock, const struct timespec *until)
+{
+	return joined(thread, GCDUNE_REAL(pthread_clockjoin_np)(thread, result, clock, until));
+}
+
+GCDUNE_INTERCEPT int pthread_detach(pthread_t thread)
+{
+	/* Before libc's: after it the descriptor may be another thread's. */
+	gcdune_start_detached(thread);
+	return GCDUNE_REAL(pthread_detach)(thread);
 }

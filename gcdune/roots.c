@@ -143,9 +143,6 @@ static void mark_range(uintptr_t begin, uintptr_t end)
 
 /* ---- Threads ---- */
 
-/* glibc's struct pthread, which holds the first pthread_setspecific values, begins at the thread pointer. */
-enum { TCB_SIZE = 2304 };
-
 static bool covered(const struct gcdune_thread *thread, uintptr_t begin, uintptr_t end)
 {
 	return begin >= thread->stack_low && end <= thread->stack_end;
@@ -158,8 +155,16 @@ __attribute__((no_sanitize("address", "thread"))) static void mark_tls(const str
 	};
 	const struct entry *vector = ((const struct entry *const *)thread->tp)[1];
 
-	if (!covered(thread, thread->tp, thread->tp + TCB_SIZE))
-		mark_range(thread->tp, thread->tp + TCB_SIZE);
+	if (!covered(thread, thread->tp, thread->tp + GCDUNE_TCB_SIZE))
+		mark_range(thread->tp, thread->tp + GCDUNE_TCB_SIZE);
+	/* Values of pthread_setspecific beyond the first 32 keys are in blocks from malloc. */
+	if (gcdune_thread_specific >= 0) {
+		const uintptr_t *blocks = (const uintptr_t *)(thread->tp + (uintptr_t)gcdune_thread_specific);
+
+		for (unsigned i = 1; i < 32; i++)
+			if (blocks[i] && gcdune_os_is_mapped((void *)blocks[i], 512))
+				mark_range(blocks[i], blocks[i] + 512);
+	}
 	if (!vector || !gcdune_os_is_mapped(vector - 1, sizeof *vector))
 		return;
 	uintptr_t length = vector[-1].value;

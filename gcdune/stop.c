@@ -113,6 +113,8 @@ static void report_silent(void)
 
 		if (line)
 			sscanf(line + 7, "%llx", &blocked);
+		/* It may have been taken by sigwait or a signalfd. */
+		gcdune_os_tgkill(thread->tid, gcdune_options.signal);
 		gcdune_warn("thread %d has not stopped for a second%s", thread->tid,
 			    blocked >> (gcdune_options.signal - 1) & 1 ?
 			    ": it blocks the signal that stops threads; unblock it, or choose another by GCDUNE_SIGNAL" : "");

@@ -26,8 +26,6 @@ __thread struct gcdune_local *gcdune_local __attribute__((tls_model("initial-exe
 __thread struct gcdune_thread *gcdune_thread_self __attribute__((tls_model("initial-exec")));
 
 struct gcdune_thread *gcdune_threads;
-struct gcdune_stack *gcdune_stacks;
-struct gcdune_start *gcdune_starts;
 _Atomic unsigned gcdune_threads_count;
 
 static pthread_key_t exit_key;
@@ -192,6 +190,12 @@ int gcdune_thread_attach(void)
 	}
 	if (exit_key_made)
 		pthread_setspecific(exit_key, (void *)(intptr_t)3);
+	/* It may have inherited a mask that blocks everything. */
+	sigset_t stop;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, gcdune_options.signal);
+	pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
 	gcdune_cycle_lock();
 	thread->next = gcdune_threads;
 	thread->link = &gcdune_threads;
@@ -223,6 +227,7 @@ int gcdune_thread_detach(void)
 	pthread_mutex_lock(&heap->lock);
 	gcdune_thread_retire(thread);
 	pthread_mutex_unlock(&heap->lock);
+	gcdune_start_ended(thread);
 	unlink_thread(thread);
 	gcdune_local = &local_none;
 	gcdune_thread_self = NULL;
@@ -282,236 +287,56 @@ void gcdune_thread_after_fork(void)
 	struct gcdune_thread *self = gcdune_thread_self;
 
 	remove_threads(is_other);
-	while (gcdune_starts) {
-		struct gcdune_start *start = gcdune_starts;
-
-		gcdune_starts = start->next;
-		gcdune_meta_free(start, sizeof *start);
+	for (struct gcdune_start *start = gcdune_starts, *next; start; start = next) {
+		next = start->next;
+		if (!self || start != self->start)
+			gcdune_start_free(start);
 	}
 	if (self)
 		self->tid = gcdune_os_tid();
 }
 
+/* Where in a thread's descriptor glibc keeps the table of blocks of pthread_setspecific values, found by setting one: first the value, and so
+ * the first block, which is part of the descriptor; then the pointer to that block. -1 where it is not as expected. */
+static ptrdiff_t find_specific(void)
+{
+	const char *tcb = (const char *)pthread_self();
+	uintptr_t magic = 0x6764756e65736565;	/* misaligned for every use */
+
+	if (exit_key >= 32 || pthread_setspecific(exit_key, (void *)magic))
+		return -1;
+	const char *block = NULL;
+	ptrdiff_t found = -1;
+
+	for (size_t i = 0; i < GCDUNE_TCB_SIZE && found < 0; i += sizeof(uintptr_t)) {
+		uintptr_t word;
+
+		memcpy(&word, tcb + i, sizeof word);
+		if (word == magic)
+			block = tcb + i - exit_key * 16 - 8;
+		else if (block && word == (uintptr_t)block)
+			found = (ptrdiff_t)i;
+	}
+	pthread_setspecific(exit_key, NULL);
+	return found;
+}
+
+ptrdiff_t gcdune_thread_specific = -1;
+
+/* When the library is loaded, before the program has made keys of its own: what is looked for is found only through a low one. */
+static __attribute__((constructor)) void make_exit_key(void)
+{
+	if (exit_key_made)
+		return;
+	exit_key_made = pthread_key_create(&exit_key, thread_exit) == 0;
+	if (exit_key_made)
+		gcdune_thread_specific = find_specific();
+}
+
 int gcdune_thread_init(void)
 {
-	exit_key_made = pthread_key_create(&exit_key, thread_exit) == 0;
+	make_exit_key();
 	if (!exit_key_made)
 		gcdune_warn("no thread-specific key is left: threads must call gcdune_thread_detach before they exit");
-	return 0;
-}
-
-/* ---- Blocking regions ---- */
-
-struct call {
-	void *(*fn)(void *);
-	void *arg;
-	void *result;
-};
-
-static void wait_for_release(struct gcdune_thread *thread, int state);
-
-/* Everything the caller holds in registers is in the frame of the function that spilled them, above this one's. */
-static __attribute__((noinline)) void call_blocked(struct gcdune_thread *thread, struct call *call)
-{
-	uintptr_t outer = thread->sp;
-
-	thread->sp = (uintptr_t)__builtin_frame_address(0);
-	atomic_store(&thread->state, GCDUNE_THREAD_BLOCKED);
-	call->result = call->fn(call->arg);
-	wait_for_release(thread, GCDUNE_THREAD_RUNNING);
-	thread->sp = outer;
-}
-
-static __attribute__((noinline)) void call_active(struct gcdune_thread *thread, struct call *call)
-{
-	uintptr_t outer = thread->sp;
-
-	wait_for_release(thread, GCDUNE_THREAD_RUNNING);
-	call->result = call->fn(call->arg);
-	thread->sp = outer;
-	atomic_store(&thread->state, GCDUNE_THREAD_BLOCKED);
-}
-
-/* Becomes RUNNING again, but not while the world is stopped. A collection looks at the state only while it holds
- * heap.cycle, and is over when it lets go: having the lock once is enough. */
-static void wait_for_release(struct gcdune_thread *thread, int state)
-{
-	if (!gcdune_cycle_locked_here()) {
-		gcdune_cycle_lock();
-		atomic_store(&thread->state, state);
-		gcdune_cycle_unlock();
-	} else {
-		atomic_store(&thread->state, state);
-	}
-}
-
-static void *with_spilled_registers(void (*fn)(struct gcdune_thread *, struct call *), void *(*what)(void *), void *arg)
-{
-	struct call call = { what, arg, NULL };
-
-	__builtin_unwind_init();	/* callee-saved registers to this frame */
-	fn(gcdune_thread_self, &call);
-	__asm__ volatile("" : : : "memory");	/* not a tail call */
-	return call.result;
-}
-
-void *gcdune_blocking_call(void *(*fn)(void *), void *arg)
-{
-	struct gcdune_thread *thread = gcdune_thread_self;
-
-	if (!thread || thread->critical || atomic_load(&thread->state) == GCDUNE_THREAD_BLOCKED || gcdune_cycle_locked_here())
-		return fn(arg);
-	return with_spilled_registers(call_blocked, fn, arg);
-}
-
-void *gcdune_active_call(void *(*fn)(void *), void *arg)
-{
-	struct gcdune_thread *thread = gcdune_thread_self;
-
-	if (!thread || atomic_load(&thread->state) != GCDUNE_THREAD_BLOCKED)
-		return fn(arg);
-	return with_spilled_registers(call_active, fn, arg);
-}
-
-void *gcdune_locked_call(void *(*fn)(void *), void *arg)
-{
-	gcdune_cycle_lock();
-	void *result = fn(arg);
-
-	gcdune_cycle_unlock();
-	return result;
-}
-
-/* ---- Threads on their way ---- */
-
-struct gcdune_start *gcdune_start_new(void *(*routine)(void *), void *arg)
-{
-	if (!gcdune_thread_get())
-		return NULL;
-	gcdune_critical_enter(gcdune_thread_self);
-	struct gcdune_start *start = gcdune_meta_alloc(sizeof *start);
-
-	gcdune_critical_leave(gcdune_thread_self);
-	if (!start)
-		return NULL;
-	gcdune_cycle_lock();
-	start->routine = routine;
-	start->arg = arg;
-	start->next = gcdune_starts;
-	start->link = &gcdune_starts;
-	if (start->next)
-		start->next->link = &start->next;
-	gcdune_starts = start;
-	gcdune_cycle_unlock();
-	return start;
-}
-
-void gcdune_start_free(struct gcdune_start *start)
-{
-	struct gcdune_thread *thread = gcdune_thread_self;
-
-	gcdune_cycle_lock();
-	*start->link = start->next;
-	if (start->next)
-		start->next->link = start->link;
-	if (thread)
-		gcdune_critical_enter(thread);
-	gcdune_meta_free(start, sizeof *start);
-	if (thread)
-		gcdune_critical_leave(thread);
-	gcdune_cycle_unlock();
-}
-
-/* The new thread's first function. */
-void *gcdune_start_run(void *p)
-{
-	struct gcdune_start *start = p;
-	void *(*routine)(void *) = start->routine;
-	void *arg = start->arg;
-
-	gcdune_thread_get();
-	gcdune_start_free(start);
-	return routine(arg);
-}
-
-/* ---- Stacks ---- */
-
-gcdune_stack *gcdune_stack_add(void *low, void *high)
-{
-	struct gcdune_thread *thread = gcdune_thread_get();
-
-	if (!thread || low >= high)
-		return NULL;
-	gcdune_critical_enter(thread);
-	struct gcdune_stack *stack = gcdune_meta_alloc(sizeof *stack);
-
-	gcdune_critical_leave(thread);
-	if (!stack)
-		return NULL;
-	stack->low = (uintptr_t)low;
-	stack->high = (uintptr_t)high;
-	gcdune_cycle_lock();
-	stack->next = gcdune_stacks;
-	stack->link = &gcdune_stacks;
-	if (stack->next)
-		stack->next->link = &stack->next;
-	gcdune_stacks = stack;
-	gcdune_cycle_unlock();
-	return stack;
-}
-
-void gcdune_stack_remove(gcdune_stack *stack)
-{
-	struct gcdune_thread *thread = gcdune_thread_get();
-
-	if (!stack || !thread)
-		return;
-	gcdune_cycle_lock();
-	*stack->link = stack->next;
-	if (stack->next)
-		stack->next->link = stack->link;
-	if (thread->stack == stack)
-		thread->stack = NULL;
-	gcdune_cycle_unlock();
-	gcdune_critical_enter(thread);
-	gcdune_meta_free(stack, sizeof *stack);
-	gcdune_critical_leave(thread);
-}
-
-void gcdune_stack_switch(gcdune_stack *to)
-{
-	struct gcdune_thread *thread = gcdune_thread_self;
-	uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
-
-	if (!thread)
-		return;
-	if (thread->stack)
-		atomic_store_explicit(&thread->stack->sp, sp, memory_order_release);
-	else
-		thread->own_sp = sp;
-	/* From here until the switch the stack pointer still tells where the thread is (roots.c). */
-	thread->stack = to;
-}
-
-void *gcdune_thread_stack_end(void)
-{
-	struct gcdune_thread *thread = gcdune_thread_get();
-
-	return thread ? (void *)thread->stack_end : NULL;
-}
-
-int gcdune_thread_stack_end_set(void *end)
-{
-	struct gcdune_thread *thread = gcdune_thread_get();
-	uintptr_t here = (uintptr_t)__builtin_frame_address(0), low, high;
-
-	if (!thread || (uintptr_t)end <= here)
-		return -EINVAL;
-	if (here < thread->stack_low || here >= thread->stack_end) {
-		/* Another stack altogether: it reaches down as far as its mapping. */
-		if (gcdune_os_mapping(here, &low, &high) == 0)
-			thread->stack_low = low;
-	}
-	thread->stack_end = (uintptr_t)end;
 	return 0;
 }

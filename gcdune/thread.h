@@ -58,6 +58,7 @@ struct gcdune_thread {
 
 	int tid;
 	uint32_t finalizing;			/* runs finalizers now */
+	struct gcdune_start *start;		/* its record, if it has one */
 	struct gcdune_thread *next, **link;	/* heap.cycle */
 };
 
@@ -99,19 +100,34 @@ void gcdune_thread_retire(struct gcdune_thread *thread);
 /* World stopped: takes threads whose `tid' is 0 off the list; they ended without detaching. */
 void gcdune_thread_reap(void);
 
+/* glibc's struct pthread, which holds the first pthread_setspecific values, begins at the thread pointer. */
+enum { GCDUNE_TCB_SIZE = 2304 };
+/* Offset in there of the table of pointers to blocks of 32 such values, 16 bytes each; -1: not known. */
+extern ptrdiff_t gcdune_thread_specific __attribute__((visibility("hidden")));
+
 /* Attaches the main thread and prepares for fork and thread exit. By gcdune_init. */
 int gcdune_thread_init(void);
 
-/* An argument on its way to a new thread: a root until the thread has it on its stack. */
+/* A thread that intercept.c has seen made: what is on its way to it or from it is a root. */
 struct gcdune_start {
 	struct gcdune_start *next, **link;
 	void *(*routine)(void *);
-	void *arg;
+	void *arg;			/* the argument; while the thread runs, NULL; then its result */
+	pthread_t thread;
+	bool begun, detached, ended;
 };
 extern struct gcdune_start *gcdune_starts __attribute__((visibility("hidden")));	/* heap.cycle */
-struct gcdune_start *gcdune_start_new(void *(*routine)(void *), void *arg);
+/* NULL: no memory. */
+struct gcdune_start *gcdune_start_new(void *(*routine)(void *), void *arg, bool detached);
 void gcdune_start_free(struct gcdune_start *start);
+/* The new thread's first function. */
 void *gcdune_start_run(void *start);
+/* THREAD is about to leave the list; heap.cycle. */
+void gcdune_start_ended(struct gcdune_thread *thread);
+/* The calling thread is to end with RESULT. */
+void gcdune_start_result(void *result);
+void gcdune_start_joined(pthread_t thread);
+void gcdune_start_detached(pthread_t thread);
 
 /* ---- heap.cycle: one collection at a time, the list of threads (cycle.c) ---- */
 
