@@ -182,9 +182,11 @@ static void *out_of_memory(size_t size)
 
 static void *try_alloc(struct gcdune_thread *thread, size_t size, size_t align, unsigned kind)
 {
+	if (!size)
+		size = 1;
 	if (size > GCDUNE_SMALL_MAX || align > GCDUNE_SMALL_MAX)
 		return gcdune_large_alloc(thread, size, align, kind);
-	unsigned cls = gcdune_class_of(size ? size : 1);
+	unsigned cls = gcdune_class_of(size);
 
 	/* Slots of a class are aligned to the power of two that divides its size. */
 	if (gcdune_classes[cls].size & (align - 1)) {
@@ -331,7 +333,7 @@ void *gcdune_alloc_many(size_t size, gcdune_kind kind)
 /* A live object whose first byte is at OBJECT. */
 static bool resolve_start(const void *object, struct gcdune_ref *ref)
 {
-	return gcdune_resolve((uintptr_t)object, ref) && ref->object == object && *ref->state == heap->color;
+	return gcdune_resolve((uintptr_t)object, ref) && ref->object == object && gcdune_ref_live(ref);
 }
 
 static size_t usable_size(const struct gcdune_ref *ref)
@@ -346,7 +348,7 @@ size_t gcdune_size(const void *object)
 {
 	struct gcdune_ref ref;
 
-	if (!gcdune_resolve((uintptr_t)object, &ref) || *ref.state != heap->color)
+	if (!gcdune_resolve((uintptr_t)object, &ref) || !gcdune_ref_live(&ref))
 		return 0;
 	return usable_size(&ref);
 }
@@ -417,11 +419,13 @@ void *gcdune_realloc(void *object, size_t size)
 
 	if (kind == GCDUNE_KIND_EPHEMERON)
 		gcdune_panic("gcdune_realloc(%p): an ephemeron has no other size", object);
-	if (ref.block->use == GCDUNE_USE_LARGE && kind != GCDUNE_KIND_TYPED && size > GCDUNE_SMALL_MAX) {
-		if (size <= old && size > old - old / 4)
-			return object;
-		if (gcdune_large_resize(thread, (uint32_t)(ref.block - heap->blocks), size + heap->extra_byte))
-			return object;
+	if (ref.block->use == GCDUNE_USE_LARGE && kind != GCDUNE_KIND_TYPED && size > GCDUNE_SMALL_MAX &&
+	    gcdune_large_resize(thread, (uint32_t)(ref.block - heap->blocks), size + heap->extra_byte)) {
+		size_t now = gcdune_size(object);
+
+		if (size < old && !gcdune_kind_is_leaf(kind))
+			memset((char *)object + size, 0, (now < old ? now : old) - size);
+		return object;
 	} else if (size <= old && (size > old / 2 || old <= 64)) {
 		/* The part cut off is cleared, so that growing again within the slot shows zeroes. */
 		if (!gcdune_kind_is_leaf(kind))
@@ -455,7 +459,7 @@ void *gcdune_base(const void *pointer)
 {
 	struct gcdune_ref ref;
 
-	return gcdune_resolve((uintptr_t)pointer, &ref) && *ref.state == heap->color ? ref.object : NULL;
+	return gcdune_resolve((uintptr_t)pointer, &ref) && gcdune_ref_live(&ref) ? ref.object : NULL;
 }
 
 bool gcdune_contains(const void *pointer)
@@ -467,5 +471,5 @@ int gcdune_kind_of(const void *pointer)
 {
 	struct gcdune_ref ref;
 
-	return gcdune_resolve((uintptr_t)pointer, &ref) && *ref.state == heap->color ? ref.block->kind : -ENOENT;
+	return gcdune_resolve((uintptr_t)pointer, &ref) && gcdune_ref_live(&ref) ? ref.block->kind : -ENOENT;
 }

@@ -107,8 +107,6 @@ static __attribute__((noinline)) void run_cycle(enum gcdune_cycle_reason reason)
 	/* From here to the release: no malloc, no stdio, no lock that a stopped thread could hold. */
 
 	gcdune_mark_begin();
-	if (gcdune_mark_black() == 1)
-		gcdune_sweep_recolor();
 	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next)
 		gcdune_thread_blacken(thread, gcdune_mark_black());
 	gcdune_roots_mark();

@@ -76,7 +76,7 @@ static bool is_start(const void *object)
 {
 	struct gcdune_ref ref;
 
-	return gcdune_resolve((uintptr_t)object, &ref) && ref.object == object && *ref.state == heap->color;
+	return gcdune_resolve((uintptr_t)object, &ref) && ref.object == object && gcdune_ref_live(&ref);
 }
 
 int gcdune_finalizer_set(void *object, gcdune_finalizer fn, void *data, enum gcdune_finalize_order order,

@@ -47,13 +47,12 @@ void *gcdune_alloc(size_t size) __attribute__((malloc, alloc_size(1), warn_unuse
 void *gcdune_alloc_leaf(size_t size) __attribute__((malloc, alloc_size(1), warn_unused_result));
 
 /* Gives OBJECT (from any allocation function here; NULL means allocate) a size of at least SIZE,
- * in place where possible, else by copying to a new object of the same kind. What is new in a
- * scanned object is zero. SIZE 0 frees OBJECT and returns NULL. On failure OBJECT stays as it is
- * and NULL is returned. Finalizers and links stay with the old address. */
+ * in place where possible, else by copying to a new object of the same kind and freeing OBJECT (see gcdune_free). What is new
+ * in a scanned object is zero. SIZE 0 frees OBJECT and returns NULL. On failure OBJECT stays as it is and NULL is returned. */
 void *gcdune_realloc(void *object, size_t size) __attribute__((alloc_size(2), warn_unused_result));
 
-/* Frees OBJECT at once; never needed. The caller promises that no one uses it any more; its
- * finalizer is dropped unrun and links to it are cleared. NULL is ignored. An address that is not
+/* Frees OBJECT at once; never needed. The caller promises that no one uses it any more, and has removed links to it; its
+ * finalizer is dropped unrun. NULL is ignored. An address that is not
  * the start of a live object ends the program with a message. */
 void gcdune_free(void *object);
 
@@ -269,7 +268,8 @@ enum gcdune_finalize_order {
 	GCDUNE_FINALIZE_IGNORE_SELF,
 	/* As soon as it is unreachable, also in cycles. */
 	GCDUNE_FINALIZE_UNORDERED,
-	/* As UNORDERED, but only once no other finalizable object, of any order, reaches it from outside. */
+	/* Once no other unreachable object with a finalizer, of any order, reaches it; pointers of its own to itself do not
+	 * count, but a cycle of two such objects is never finalized. */
 	GCDUNE_FINALIZE_UNREACHABLE
 };
 

@@ -48,6 +48,7 @@
 enum {
 	GCDUNE_COLOR_FREE = 0,
 	GCDUNE_COLOR_LAST = 250,
+	GCDUNE_COLOR_WRAP = 252,	/* white, in the collection in which the numbering starts again */
 	GCDUNE_COLOR_KEY = 254,		/* white, and the key of a pending ephemeron; only while marking */
 	GCDUNE_COLOR_FREED = 255,	/* on a thread's list of freed slots */
 };
@@ -235,6 +236,19 @@ static inline bool gcdune_resolve(uintptr_t address, struct gcdune_ref *ref)
 	ref->object = (char *)gcdune_block_address(index);
 	ref->state = gcdune_block_states(ref->block);
 	return true;
+}
+
+/* Whether it is a live object. Asked by a thread that may be stopped at any instruction: a collection between the two reads
+ * changes both, and then they are read again. */
+static inline bool gcdune_ref_live(const struct gcdune_ref *ref)
+{
+	uint8_t color, state;
+
+	do {
+		color = __atomic_load_n(&gcdune_heap.color, __ATOMIC_ACQUIRE);
+		state = __atomic_load_n(ref->state, __ATOMIC_ACQUIRE);
+	} while (color != __atomic_load_n(&gcdune_heap.color, __ATOMIC_ACQUIRE));
+	return state == color;
 }
 
 /* The same for what is known to be an object. */

@@ -37,32 +37,32 @@ GCDUNE_INTERCEPT void pthread_exit(void *result)
 	__builtin_unreachable();
 }
 
-/* The result has arrived where the caller wants it: the record has done its work. */
-static int joined(pthread_t thread, int error)
-{
-	if (!error)
-		gcdune_start_joined(thread);
-	return error;
-}
+/* The record is looked up before the join: after it the descriptor may be another thread's, and be so already for long. */
+#define JOIN(name, ...) \
+	uint64_t serial = gcdune_start_serial(thread); \
+	int error = GCDUNE_REAL(name)(thread, __VA_ARGS__); \
+	if (!error) \
+		gcdune_start_joined(serial);	/* the result has arrived where the caller wants it */ \
+	return error
 
 GCDUNE_INTERCEPT int pthread_join(pthread_t thread, void **result)
 {
-	return joined(thread, GCDUNE_REAL(pthread_join)(thread, result));
+	JOIN(pthread_join, result);
 }
 
 GCDUNE_INTERCEPT int pthread_tryjoin_np(pthread_t thread, void **result)
 {
-	return joined(thread, GCDUNE_REAL(pthread_tryjoin_np)(thread, result));
+	JOIN(pthread_tryjoin_np, result);
 }
 
 GCDUNE_INTERCEPT int pthread_timedjoin_np(pthread_t thread, void **result, const struct timespec *until)
 {
-	return joined(thread, GCDUNE_REAL(pthread_timedjoin_np)(thread, result, until));
+	JOIN(pthread_timedjoin_np, result, until);
 }
 
 GCDUNE_INTERCEPT int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock, const struct timespec *until)
 {
-	return joined(thread, GCDUNE_REAL(pthread_clockjoin_np)(thread, result, clock, until));
+	JOIN(pthread_clockjoin_np, result, clock, until);
 }
 
 GCDUNE_INTERCEPT int pthread_detach(pthread_t thread)

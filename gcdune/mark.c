@@ -19,6 +19,7 @@
 #include "options.h"
 #include "os.h"
 #include "roots.h"
+#include "sweep.h"
 
 static struct gcdune_heap *const heap = &gcdune_heap;
 
@@ -395,7 +396,14 @@ int gcdune_mark_init(void)
 void gcdune_mark_begin(void)
 {
 	white = heap->color;
-	black = white == GCDUNE_COLOR_LAST ? 1 : white + 1;
+	if (white == GCDUNE_COLOR_LAST) {
+		/* Not LAST itself: what dies now would look live when LAST is the colour again. */
+		gcdune_sweep_recolor();
+		white = GCDUNE_COLOR_WRAP;
+		black = 1;
+	} else {
+		black = white + 1;
+	}
 	set_colors(&gcdune_mark_main);
 	took_part = 0;
 }

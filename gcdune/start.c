@@ -5,6 +5,7 @@
 #include "thread.h"
 
 struct gcdune_start *gcdune_starts;
+static uint64_t serials;
 
 struct gcdune_start *gcdune_start_new(void *(*routine)(void *), void *arg, bool detached)
 {
@@ -20,6 +21,7 @@ struct gcdune_start *gcdune_start_new(void *(*routine)(void *), void *arg, bool 
 	start->routine = routine;
 	start->arg = arg;
 	start->detached = detached;
+	start->serial = ++serials;
 	start->next = gcdune_starts;
 	start->link = &gcdune_starts;
 	if (start->next)
@@ -91,12 +93,27 @@ void gcdune_start_ended(struct gcdune_thread *thread)
 		gcdune_start_free(start);
 }
 
-void gcdune_start_joined(pthread_t thread)
+uint64_t gcdune_start_serial(pthread_t thread)
 {
 	gcdune_cycle_lock();
+	/* A thread that has not begun yet has no descriptor here; its record then stays until the descriptor is used again. */
 	struct gcdune_start *start = find_start(thread);
+	uint64_t serial = start ? start->serial : 0;
 
-	if (start && start->ended)
+	gcdune_cycle_unlock();
+	return serial;
+}
+
+void gcdune_start_joined(uint64_t serial)
+{
+	if (!serial)
+		return;
+	gcdune_cycle_lock();
+	struct gcdune_start *start = gcdune_starts;
+
+	while (start && start->serial != serial)
+		start = start->next;
+	if (start)
 		gcdune_start_free(start);
 	gcdune_cycle_unlock();
 }

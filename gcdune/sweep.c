@@ -134,9 +134,8 @@ void gcdune_sweep_recolor(void)
 		uint8_t *states = gcdune_block_states(block);
 
 		for (unsigned s = 0; s < block->nslots; s++)
-			if (states[s] != heap->color && states[s] != GCDUNE_COLOR_FREED)
-				states[s] = GCDUNE_COLOR_FREE;
-		if (block->color != heap->color)
-			block->color = GCDUNE_COLOR_FREE;
+			if (states[s] != GCDUNE_COLOR_FREED)
+				states[s] = states[s] == heap->color ? GCDUNE_COLOR_WRAP : GCDUNE_COLOR_FREE;
+		block->color = GCDUNE_COLOR_FREE;
 	}
 }

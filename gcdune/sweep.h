@@ -10,7 +10,7 @@ bool gcdune_sweep_run(const struct gcdune_block *block, unsigned from, unsigned 
 /* After marking, world stopped: frees blocks without a live object, and puts all others with slots on the sweep lists. */
 void gcdune_sweep_prepare(void);
 
-/* Clears the colours of dead slots everywhere, before their values come round again. World stopped. */
+/* Before colours start again at 1: live slots get COLOR_WRAP, all others COLOR_FREE. World stopped. */
 void gcdune_sweep_recolor(void);
 
 /* Puts a block that is neither OPEN nor LISTED on its list. heap.lock. */

@@ -114,6 +114,7 @@ struct gcdune_start {
 	void *(*routine)(void *);
 	void *arg;			/* the argument; while the thread runs, NULL; then its result */
 	pthread_t thread;
+	uint64_t serial;
 	bool begun, detached, ended;
 };
 extern struct gcdune_start *gcdune_starts __attribute__((visibility("hidden")));	/* heap.cycle */
@@ -126,7 +127,9 @@ void *gcdune_start_run(void *start);
 void gcdune_start_ended(struct gcdune_thread *thread);
 /* The calling thread is to end with RESULT. */
 void gcdune_start_result(void *result);
-void gcdune_start_joined(pthread_t thread);
+/* What names THREAD's record, for gcdune_start_joined; 0: it has none. */
+uint64_t gcdune_start_serial(pthread_t thread);
+void gcdune_start_joined(uint64_t serial);
 void gcdune_start_detached(pthread_t thread);
 
 /* ---- heap.cycle: one collection at a time, the list of threads (cycle.c) ---- */
