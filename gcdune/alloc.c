@@ -173,9 +173,12 @@ static void *out_of_memory(size_t size)
 
 	if (handler)
 		return handler(size);
-	gcdune_warn("out of memory: %zu bytes asked for; %zu KiB live, limit %zu KiB (0: none). "
-		    "A larger GCDUNE_HEAP_LIMIT, or less live data, would help", size, heap->live_bytes >> 10,
-		    heap->limit >> 10);
+	static _Atomic bool said;	/* once: a program that goes on has heard it */
+
+	if (!atomic_exchange(&said, true))
+		gcdune_warn("out of memory: %zu bytes asked for; %zu KiB live, limit %zu KiB (0: none). "
+			    "A larger GCDUNE_HEAP_LIMIT, or less live data, would help", size, heap->live_bytes >> 10,
+			    heap->limit >> 10);
 	errno = ENOMEM;
 	return NULL;
 }

@@ -17,8 +17,6 @@
 #include "os.h"
 #include "thread.h"
 
-static struct gcdune_heap *const heap = &gcdune_heap;
-
 enum { FN, DATA, ORDER };	/* values of a finalizer's entry; a link's value[0] is its target */
 
 struct ready {

@@ -109,7 +109,8 @@ int gcdune_stats_write(const char *path);
  * reserved address space). A limit below the present size holds for later growth. Also GCDUNE_HEAP_LIMIT. */
 void gcdune_heap_limit_set(size_t limit);
 
-/* Makes the heap at least SIZE bytes so that it need not grow, or collect, before that. */
+/* Sees to it that the heap can hold SIZE bytes without growing, or collecting, before that. The memory is committed but not
+ * touched, and so not part of bytes_heap until it is used. 0 or -ENOMEM. */
 int gcdune_heap_reserve(size_t size);
 
 /* Free space to aim for after a collection, as percentage of live memory (default 75, 10 to 1000): larger

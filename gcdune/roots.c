@@ -226,7 +226,7 @@ static void mark_stack(struct gcdune_thread *thread, uintptr_t sp)
 	struct gcdune_stack *stack = find_stack(sp);
 
 	if (stack) {
-		stack->seen = heap->collections;
+		stack->seen = heap->collections + 1;
 		mark_range(sp, stack->high);
 	} else if (thread->on_altstack && sp < thread->altstack_end) {
 		mark_range(sp, thread->altstack_end);
@@ -274,7 +274,7 @@ void gcdune_roots_mark(void)
 		mark_tls(thread);
 	}
 	for (struct gcdune_stack *stack = gcdune_stacks; stack; stack = stack->next)
-		if (stack->seen != heap->collections)
+		if (stack->seen != heap->collections + 1)
 			mark_left_stack(stack->sp, stack->low, stack->high);
 	for (struct gcdune_start *start = gcdune_starts; start; start = start->next)
 		gcdune_mark_object(start->arg);

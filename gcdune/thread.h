@@ -31,7 +31,7 @@ struct gcdune_stack {
 	struct gcdune_stack *next, **link;
 	uintptr_t low, high;
 	_Atomic uintptr_t sp;	/* where it was left; 0: never entered */
-	uint64_t seen;		/* collection in which a thread was found running on it */
+	uint64_t seen;		/* number, from 1, of the collection in which a thread was found running on it */
 };
 
 enum gcdune_thread_state { GCDUNE_THREAD_RUNNING, GCDUNE_THREAD_BLOCKED };
