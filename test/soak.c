@@ -25,7 +25,7 @@ struct node {
 	unsigned char filler[];
 };
 
-static volatile bool stop;
+static volatile int stop;	/* not bool: gcc 12 with -fsanitize=bool reads a volatile one only once */
 ROOT struct node *volatile table[WORKERS][TABLE];
 static unsigned long rounds_done[8];
 static const char *const names[] = { "graphs", "graphs", "threads", "forks", "libraries", "finalizers", "large objects",

@@ -9,7 +9,7 @@
 
 ROOT struct target *volatile handed[COUNT];	/* taken out by the handler, put back when it ends */
 static unsigned in_handler;
-static volatile bool stop;
+static volatile int stop;	/* not bool: gcc 12 with -fsanitize=bool reads a volatile one only once */
 
 static void handler(int number)
 {

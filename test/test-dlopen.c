@@ -56,7 +56,7 @@ static void load_and_unload(void)
 }
 
 /* One thread loads and unloads, another does nothing but collect, a third allocates. */
-static volatile bool stop;
+static volatile int stop;	/* not bool: gcc 12 with -fsanitize=bool reads a volatile one only once */
 
 static void *collector(void *arg)
 {

@@ -13,7 +13,7 @@ struct node {
 	struct target *target;
 };
 
-static volatile bool stop;
+static volatile int stop;	/* not bool: gcc 12 with -fsanitize=bool reads a volatile one only once */
 ROOT struct node *volatile published[THREADS + 1];
 static unsigned forks;
 

@@ -9,7 +9,7 @@
 
 static void *links[COUNT];		/* hidden */
 ROOT struct target *strong[COUNT];
-static volatile bool stop;
+static volatile int stop;	/* not bool: gcc 12 with -fsanitize=bool reads a volatile one only once */
 
 static void *no_collection(void *arg)
 {

@@ -5,7 +5,7 @@
  */
 #include "check.h"
 
-static volatile bool stop;
+static volatile int stop;	/* not bool: gcc 12 with -fsanitize=bool reads a volatile one only once */
 static unsigned started;
 
 static void *thread(void *arg)

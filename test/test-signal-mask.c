@@ -9,7 +9,7 @@
 #define COUNT 100
 
 static unsigned ready;
-static volatile bool stop;
+static volatile int stop;	/* not bool: gcc 12 with -fsanitize=bool reads a volatile one only once */
 
 static void NOINLINE hold_while_others_collect(uint64_t id)
 {

@@ -11,7 +11,7 @@
 static int pipe_ends[2], sockets[2];
 static sem_t semaphore;
 static unsigned waiting;
-static volatile bool stop;
+static volatile int stop;	/* not bool: gcc 12 with -fsanitize=bool reads a volatile one only once */
 
 static void *reads_pipe(void *arg)
 {

@@ -1,11 +1,12 @@
 /* The argument of pthread_create is kept alive until the new thread holds it, though the creator forgets it at
  * once and everybody collects.
+ * Not under ASan, whose own pthread_create keeps the argument where no one else looks.
  *
- * TEST-FLAGS: timeout=60 torture=yes static=yes
+ * TEST-FLAGS: timeout=60 torture=yes static=yes asan=no
  */
 #include "check.h"
 
-static volatile bool stop;
+static volatile int stop;	/* not bool: gcc 12 with -fsanitize=bool reads a volatile one only once */
 static unsigned running;
 
 static void *collector(void *arg)

@@ -72,7 +72,7 @@ static int attached_by_allocation(void *arg)
 }
 
 /* Never attached: it must not be waited for, nor harmed. */
-static volatile bool stop;
+static volatile int stop;	/* not bool: gcc 12 with -fsanitize=bool reads a volatile one only once */
 
 static int stranger(void *arg)
 {
