@@ -37,6 +37,7 @@ static const struct option {
 	{ "stats", TEXT, &gcdune_options.stats, false, "1 or a file name" },
 	{ "torture", NUMBER, &gcdune_options.torture, true, "a number of allocations, 0 for none" },
 	{ "verify", FLAG, &gcdune_options.verify, false, "0 or 1" },
+	{ "verify_plant", FLAG, &gcdune_options.verify_plant, false, "0 or 1" },
 	{ "heap_limit", SIZE, &gcdune_options.heap_limit, false, "a size such as 512M" },
 	{ "heap_initial", SIZE, &gcdune_options.heap_initial, true, "a size such as 64M" },
 	{ "reserve", SIZE, &gcdune_options.reserve, true, "a size such as 64G" },

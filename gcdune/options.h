@@ -15,6 +15,7 @@ struct gcdune_options {
 	size_t heap_initial;
 	size_t reserve;		/* address space to ask for */
 	unsigned verify;
+	unsigned verify_plant;	/* for tests of verify: unmark one reachable object */
 	unsigned growth;	/* percent */
 	unsigned markers;	/* 0: as many as there are cores */
 	unsigned mark_segments;	/* 0: as many as it takes; else a bound, for tests of overflow */

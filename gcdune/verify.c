@@ -7,6 +7,7 @@
 #include "block.h"
 #include "finalize.h"
 #include "mark.h"
+#include "options.h"
 #include "os.h"
 #include "sweep.h"
 #include "thread.h"
@@ -39,7 +40,13 @@ static void check_pushed(struct gcdune_marker *m, const struct gcdune_ref *from)
 		uint64_t entry = *--m->top;
 		struct gcdune_ref to;
 
-		if (!gcdune_resolve(entry & ~GCDUNE_ENTRY_ROOT, &to) || *to.state != m->white)
+		if (!gcdune_resolve(entry & ~GCDUNE_ENTRY_ROOT, &to))
+			continue;
+		if (gcdune_options.verify_plant && to.object != from->object) {
+			*to.state = m->white;
+			gcdune_options.verify_plant = 0;
+		}
+		if (*to.state != m->white)
 			continue;
 		if (heap->strict_interior && !(entry & GCDUNE_ENTRY_ROOT) &&
 		    !gcdune_displacement_valid((entry & ~GCDUNE_ENTRY_ROOT) - (uintptr_t)to.object))
