@@ -1,6 +1,8 @@
 /* libgc-own - what our libgc.so.1 does beyond Boehm's, or more strictly: not run on the system's library.
  *
- * TEST-FLAGS: link=libgc torture=yes timeout=120 */
+ * TSan does not know of threads in the child of a process that had some.
+ *
+ * TEST-FLAGS: link=libgc tsan=no torture=yes timeout=120 */
 #define GC_NO_THREAD_REDIRECTS
 #include "libgc-check.h"
 
