@@ -1,6 +1,6 @@
-/* mark.c - owns the markers. The loop takes an entry from the stack, finds the slot it means, asks the memory for the slot's
- * state and contents, and puts it into a short queue; what leaves the queue at the other end, a few entries later, is tested,
- * marked and scanned, by when its cache lines have arrived (Cher, Hosking and Vitek, "Software prefetching for mark-sweep garbage
+/* mark.c - owns the markers. The loop takes a burst of entries from the stack, finds the slot each means, asks the memory for the slot's
+ * state and contents, and puts it into a queue; what leaves the queue at the other end, a burst later, is tested, marked and
+ * scanned, by when its cache lines have arrived (Cher, Hosking and Vitek, "Software prefetching for mark-sweep garbage
  * collection", ASPLOS 2004; entries are tested after the queue, not before, as in Garner, Blackburn and Frampton, "Effective
  * prefetch for mark-sweep garbage collection", ISMM 2007).
  *
@@ -23,7 +23,7 @@
 
 static struct gcdune_heap *const heap = &gcdune_heap;
 
-enum { MOST_HELPERS = 63, SHARE_EVERY = 64 };
+enum { MOST_HELPERS = 63, SHARE_EVERY = 64, BURST = GCDUNE_QUEUE / 2, SMALL_GRANULES = 32 };
 /* A helper is worth waking when it finds about this much to do. */
 static const size_t BYTES_PER_MARKER = (size_t)2 << 20;
 
@@ -65,7 +65,7 @@ bool gcdune_marker_room(struct gcdune_marker *m)
 		note_overflow(m);
 		return false;
 	}
-	m->segment->count = GCDUNE_SEGMENT_ENTRIES;
+	m->segment->count = (uint64_t)(m->top - m->segment->entries);
 	if (gcdune_worklist_wanted()) {
 		/* What was found first is likely to lead furthest: give that away. */
 		struct gcdune_segment *old = m->below ? m->below : m->segment;
@@ -233,9 +233,35 @@ static __attribute__((noinline)) void visit_key(struct gcdune_marker *m, const s
 
 /* ---- The loop ---- */
 
-static inline void visit(struct gcdune_marker *m, const struct gcdune_ref *ref)
+static inline bool marker_has_room(struct gcdune_marker *m, size_t entries)
 {
-	uint8_t state = *ref->state;
+	return (size_t)(m->segment->entries + GCDUNE_SEGMENT_ENTRIES - m->top) >= entries || gcdune_marker_room(m);
+}
+
+/* What could be an address is pushed without a branch: whether a word is one is anyone's guess, and a wrong guess costs more than the
+ * store. There is room for all. */
+static inline __attribute__((no_sanitize("address", "thread"))) void scan_small(struct gcdune_marker *m, const uintptr_t *word,
+									       size_t granules)
+{
+	const uintptr_t base = heap->base;
+	const size_t size = heap->size;
+	uint64_t *top = m->top;
+
+	do {
+		uintptr_t w0 = word[0], w1 = word[1];
+
+		*top = w0;
+		top += w0 - base < size;
+		*top = w1;
+		top += w1 - base < size;
+		word += 2;
+	} while (--granules);
+	m->top = top;
+}
+
+static inline __attribute__((always_inline)) void visit(struct gcdune_marker *m, const struct gcdune_ref *ref)
+{
+	uint8_t state = __atomic_load_n(ref->state, __ATOMIC_RELAXED);
 
 	if (state != m->white) {
 		if (__builtin_expect(state == GCDUNE_COLOR_KEY, 0))
@@ -243,9 +269,9 @@ static inline void visit(struct gcdune_marker *m, const struct gcdune_ref *ref)
 		else
 			return;
 	}
-	*ref->state = m->black;
-	if (ref->block->color != m->black)
-		ref->block->color = m->black;
+	__atomic_store_n(ref->state, m->black, __ATOMIC_RELAXED);
+	if (__atomic_load_n(&ref->block->color, __ATOMIC_RELAXED) != m->black)
+		__atomic_store_n(&ref->block->color, m->black, __ATOMIC_RELAXED);
 	if (!(++m->objects & (SHARE_EVERY - 1)) && gcdune_worklist_wanted())
 		share_half(m);
 	size_t granules = ref->block->granules;
@@ -253,30 +279,23 @@ static inline void visit(struct gcdune_marker *m, const struct gcdune_ref *ref)
 	if (__builtin_expect(granules && heap->kinds[ref->block->kind].scan == GCDUNE_SCAN_WORDS, 1)) {
 		m->bytes += granules * GCDUNE_GRANULE;
 		m->source = ref->block;
-		scan_words(m, (uintptr_t *)ref->object, (uintptr_t *)ref->object + granules * 2, 0);
+		if (__builtin_expect(granules <= SMALL_GRANULES && marker_has_room(m, 2 * granules), 1))
+			scan_small(m, (const uintptr_t *)ref->object, granules);
+		else
+			scan_words(m, (uintptr_t *)ref->object, (uintptr_t *)ref->object + granules * 2, 0);
 		return;
 	}
 	m->bytes += gcdune_ref_size(ref);
 	gcdune_scan_object(m, ref);
 }
 
-static void visit_oldest(struct gcdune_marker *m)
+/* Takes up to BURST addresses off the stack and asks for their memory, in a loop as short as can be: the processor has only so
+ * many instructions in flight, and so only that many misses at a time. False: the stack is empty. */
+static inline bool fetch(struct gcdune_marker *m)
 {
-	struct gcdune_ref *oldest = &m->queue[(m->head - m->count) & (GCDUNE_QUEUE - 1)];
-
-	m->count--;
-	visit(m, oldest);
-}
-
-static void drain(struct gcdune_marker *m)
-{
-	for (;;) {
-		if (m->top == m->segment->entries && !marker_below(m)) {
-			if (!m->count)
-				return;
-			visit_oldest(m);
-			continue;
-		}
+	for (unsigned n = 0; n < BURST;) {
+		if (m->top == m->segment->entries && !marker_below(m))
+			return false;
 		uint64_t entry = *--m->top;
 
 		if (__builtin_expect(entry >> 63, 0)) {
@@ -284,25 +303,33 @@ static void drain(struct gcdune_marker *m)
 			continue;
 		}
 		uintptr_t address = entry & ~GCDUNE_ENTRY_ROOT;
-		struct gcdune_ref ref;
+		struct gcdune_ref *ref = &m->queue[m->head & (GCDUNE_QUEUE - 1)];
 
-		if (!gcdune_resolve(address, &ref))
+		if (!gcdune_resolve(address, ref))
 			continue;
 		if (__builtin_expect(heap->strict_interior, 0) && !(entry & GCDUNE_ENTRY_ROOT) &&
-		    !gcdune_displacement_valid(address - (uintptr_t)ref.object))
+		    !gcdune_displacement_valid(address - (uintptr_t)ref->object))
 			continue;
-		__builtin_prefetch(ref.state, 1);
-		__builtin_prefetch(ref.object, 0);
-		if (m->count == GCDUNE_QUEUE) {
-			/* The oldest entry's place is the new one's. */
-			struct gcdune_ref *place = &m->queue[m->head++ & (GCDUNE_QUEUE - 1)], oldest = *place;
+		__builtin_prefetch(ref->state, 1);
+		__builtin_prefetch(ref->object, 0);
+		m->head++;
+		n++;
+	}
+	return true;
+}
 
-			*place = ref;
-			visit(m, &oldest);
-		} else {
-			m->queue[m->head++ & (GCDUNE_QUEUE - 1)] = ref;
-			m->count++;
-		}
+static void drain(struct gcdune_marker *m)
+{
+	for (;;) {
+		bool more = fetch(m);
+		unsigned waiting = m->head - m->tail;
+
+		if (more && waiting <= GCDUNE_QUEUE - BURST)
+			continue;	/* there is room for another burst before the first is looked at */
+		if (!waiting)
+			return;
+		for (unsigned n = waiting < BURST ? waiting : BURST; n > 0; n--)
+			visit(m, &m->queue[m->tail++ & (GCDUNE_QUEUE - 1)]);
 	}
 }
 

@@ -6,7 +6,7 @@
 #include "heap.h"
 #include "worklist.h"
 
-#define GCDUNE_QUEUE 8		/* power of two */
+#define GCDUNE_QUEUE 32		/* power of two */
 
 struct gcdune_ephemeron {
 	void *key, *value;
@@ -21,7 +21,7 @@ struct gcdune_marker {
 	struct gcdune_segment *spare;		/* an empty one, or NULL: saves a trip to the pool */
 	struct gcdune_block *source;		/* of the object being scanned; NULL: a root */
 	uint8_t white, black;
-	unsigned head, count;			/* of the queue */
+	unsigned head, tail;			/* of the queue, counting on */
 	struct gcdune_ref queue[GCDUNE_QUEUE];
 	uint64_t bytes, objects;
 	struct gcdune_ephemeron *ephemerons;	/* pending */
