@@ -97,9 +97,7 @@ static void stop(void)
 
 static __attribute__((noinline)) void run_cycle(enum gcdune_cycle_reason reason)
 {
-	struct gcdune_thread *self = gcdune_thread_self;
-	uint64_t bytes, objects;
-	unsigned markers;
+	struct gcdune_marked marked;
 
 	event(GCDUNE_EVENT_BEGIN);
 	gcdune_mark_prepare();
@@ -122,8 +120,9 @@ static __attribute__((noinline)) void run_cycle(enum gcdune_cycle_reason reason)
 		gcdune_verify_marked();
 	phase_over(GCDUNE_PHASE_VERIFY);
 
-	gcdune_mark_end(&bytes, &objects, &markers);
-	heap->live_bytes = bytes;
+	marked = gcdune_mark_end();
+	heap->live_bytes = marked.bytes;
+	heap->leaf_bytes = marked.leaf_bytes;
 	gcdune_sweep_prepare();
 	if (gcdune_options.verify)
 		gcdune_verify_swept();
@@ -132,15 +131,14 @@ static __attribute__((noinline)) void run_cycle(enum gcdune_cycle_reason reason)
 	phase_over(GCDUNE_PHASE_SWEEP);
 
 	pause_record.reason = (uint8_t)reason;
-	pause_record.markers = (uint8_t)markers;
+	pause_record.markers = (uint8_t)marked.markers;
 	pause_record.threads = (uint16_t)gcdune_threads_count;
-	pause_record.live_bytes = bytes;
+	pause_record.live_bytes = marked.bytes;
 	pause_record.heap_bytes = (heap->blocks_used + heap->blocks_dirty) << GCDUNE_BLOCK_SHIFT;
 	event(GCDUNE_EVENT_RESUME);
 	gcdune_stop_release();
 	phase_over(GCDUNE_PHASE_RELEASE);
-	gcdune_stats_pause(&pause_record, objects);
-	(void)self;
+	gcdune_stats_pause(&pause_record, marked.objects);
 }
 
 /* Every register that may hold a pointer is in this frame or above it while the collection runs; roots.c scans from here. */

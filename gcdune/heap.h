@@ -156,6 +156,7 @@ struct gcdune_heap {
 	/* The cycle (cycle.c). */
 	_Atomic uint64_t collections;
 	size_t live_bytes;		/* by the last collection */
+	size_t leaf_bytes;		/* of these, leaf objects' */
 	size_t root_bytes;
 };
 

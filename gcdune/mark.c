@@ -33,7 +33,7 @@ static unsigned helpers;		/* that exist */
 static unsigned cores;
 static _Atomic unsigned took_part;
 static _Atomic bool overflowed, roots_overflowed;
-static _Atomic uint64_t helper_bytes, helper_objects;
+static _Atomic uint64_t helper_bytes, helper_leaf_bytes, helper_objects;
 static struct gcdune_ephemeron *_Atomic helper_ephemerons;
 
 /* ---- The stack of a marker ---- */
@@ -285,8 +285,13 @@ static inline __attribute__((always_inline)) void visit(struct gcdune_marker *m,
 			scan_words(m, (uintptr_t *)ref->object, (uintptr_t *)ref->object + granules * 2, 0);
 		return;
 	}
-	m->bytes += gcdune_ref_size(ref);
-	gcdune_scan_object(m, ref);
+	size_t size = gcdune_ref_size(ref);
+
+	m->bytes += size;
+	if (heap->kinds[ref->block->kind].scan == GCDUNE_SCAN_NONE)
+		m->leaf_bytes += size;
+	else
+		gcdune_scan_object(m, ref);
 }
 
 /* Takes up to BURST addresses off the stack and asks for their memory, in a loop as short as can be: the processor has only so
@@ -361,8 +366,9 @@ void *gcdune_mark_helper(void *arg)
 		marker_adopt(&m, segment);
 		drain(&m);
 		helper_bytes += m.bytes;
+		helper_leaf_bytes += m.leaf_bytes;
 		helper_objects += m.objects;
-		m.bytes = m.objects = 0;
+		m.bytes = m.leaf_bytes = m.objects = 0;
 		while (m.ephemerons) {
 			struct gcdune_ephemeron *e = m.ephemerons, *head = helper_ephemerons;
 
@@ -592,15 +598,19 @@ void gcdune_mark_clear_ephemerons(void)
 	gcdune_mark_main.ephemerons = NULL;
 }
 
-void gcdune_mark_end(uint64_t *bytes, uint64_t *objects, unsigned *markers)
+struct gcdune_marked gcdune_mark_end(void)
 {
 	struct gcdune_marker *m = &gcdune_mark_main;
+	struct gcdune_marked marked = {
+		.bytes = m->bytes + atomic_exchange(&helper_bytes, 0),
+		.leaf_bytes = m->leaf_bytes + atomic_exchange(&helper_leaf_bytes, 0),
+		.objects = m->objects + atomic_exchange(&helper_objects, 0),
+		.markers = 1 + took_part,
+	};
 
-	*bytes = m->bytes + atomic_exchange(&helper_bytes, 0);
-	*objects = m->objects + atomic_exchange(&helper_objects, 0);
-	*markers = 1 + took_part;
-	m->bytes = m->objects = 0;
+	m->bytes = m->leaf_bytes = m->objects = 0;
 	heap->color = black;
+	return marked;
 }
 
 /* ---- Roots and single objects ---- */

@@ -23,7 +23,8 @@ struct gcdune_marker {
 	uint8_t white, black;
 	unsigned head, tail;			/* of the queue, counting on */
 	struct gcdune_ref queue[GCDUNE_QUEUE];
-	uint64_t bytes, objects;
+	uint64_t bytes, objects;		/* marked; of the bytes, those of leaf objects: */
+	uint64_t leaf_bytes;
 	struct gcdune_ephemeron *ephemerons;	/* pending */
 };
 
@@ -39,8 +40,12 @@ void gcdune_mark_begin(void);
 void gcdune_mark_drain(void);
 /* Clears ephemerons with dead keys. After a drain. */
 void gcdune_mark_clear_ephemerons(void);
+struct gcdune_marked {
+	uint64_t bytes, leaf_bytes, objects;
+	unsigned markers;
+};
 /* The new colour becomes that of live objects. Returns what was marked. */
-void gcdune_mark_end(uint64_t *bytes, uint64_t *objects, unsigned *markers);
+struct gcdune_marked gcdune_mark_end(void);
 
 /* Words of a range of roots; aligned. */
 void gcdune_mark_root_range(struct gcdune_marker *marker, uintptr_t begin, uintptr_t end);

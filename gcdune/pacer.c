@@ -17,7 +17,8 @@ static struct gcdune_heap *const heap = &gcdune_heap;
 /* The least to allocate between collections: below it, finding the roots would cost more than is gained. */
 static const size_t LEAST = (size_t)2 << 20;
 /* Of the memory held beyond the share, one part in so many is given up at each collection. */
-enum { DECAY = 32 };
+enum { DECAY = 64 };
+enum { LEAF_SHARE = 4 };
 /* A free block that stayed free for so many collections is not needed soon. */
 enum { OLD = 3 };
 /* Blocks given back to the kernel under one hold of heap.lock: a stop never waits for more than that. */
@@ -27,7 +28,9 @@ static size_t goal;	/* bytes the heap may hold without growing: live, and free f
 
 static size_t budget(void)
 {
-	size_t share = (heap->live_bytes + heap->root_bytes) / 100 * gcdune_options.growth;
+	/* The share pays for marking. A leaf object costs memory but hardly any marking, so it counts for less. */
+	size_t cost = heap->live_bytes - heap->leaf_bytes + heap->leaf_bytes / LEAF_SHARE + heap->root_bytes;
+	size_t share = cost / 100 * gcdune_options.growth;
 	size_t least = heap->live_bytes + MAX(share, LEAST);
 	size_t held = (heap->blocks_used + heap->blocks_dirty) << GCDUNE_BLOCK_SHIFT;
 
