@@ -12,13 +12,16 @@
 #include "options.h"
 #include "os.h"
 
+enum { SPINS = 1000 };	/* about 40 microseconds */
 enum { RESERVE = 8 };	/* segments that always exist: enough for the widest object, so that overflow makes progress */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work = PTHREAD_COND_INITIALIZER, idle = PTHREAD_COND_INITIALIZER;
-static struct gcdune_segment *pool, *shared;
-static unsigned made, active, allowed, waiting;
+static struct gcdune_segment *pool, *_Atomic shared;
+static unsigned made, allowed, waiting;
+static _Atomic unsigned active;
 static _Atomic bool wanted;
+static bool waiting_main;		/* the collecting marker sleeps */
 
 static bool grow(unsigned count)
 {
@@ -84,8 +87,21 @@ void gcdune_worklist_share(struct gcdune_segment *segment)
 	update_wanted();
 	if (waiting)
 		pthread_cond_signal(&work);
-	pthread_cond_signal(&idle);	/* the collecting marker may be waiting for the others to end */
+	if (waiting_main)
+		pthread_cond_signal(&idle);
 	pthread_mutex_unlock(&lock);
+}
+
+/* Work comes and goes within microseconds while marking, and to sleep and be woken takes tens of them: look for a while first. The
+ * processor would be idle anyway, for the world is stopped. */
+static void spin(bool for_the_end)
+{
+	for (unsigned i = 0; i < SPINS; i++) {
+		if (atomic_load_explicit(&shared, memory_order_relaxed) ||
+		    (for_the_end && !atomic_load_explicit(&active, memory_order_relaxed)))
+			return;
+		__builtin_ia32_pause();
+	}
 }
 
 static struct gcdune_segment *take_shared(void)
@@ -101,9 +117,17 @@ struct gcdune_segment *gcdune_worklist_next(void)
 	struct gcdune_segment *segment = NULL;
 
 	pthread_mutex_lock(&lock);
-	while (!shared && active) {
+	for (unsigned tries = 0; !shared && active; tries++) {
 		atomic_store_explicit(&wanted, true, memory_order_relaxed);
+		if (tries == 0) {
+			pthread_mutex_unlock(&lock);
+			spin(true);
+			pthread_mutex_lock(&lock);
+			continue;
+		}
+		waiting_main = true;
 		pthread_cond_wait(&idle, &lock);
+		waiting_main = false;
 	}
 	if (shared)
 		segment = take_shared();
@@ -118,9 +142,14 @@ struct gcdune_segment *gcdune_worklist_wait(bool was_active)
 	if (was_active && !shared) {
 		active--;
 		update_wanted();
-		if (!active)
+		if (!active && waiting_main)
 			pthread_cond_signal(&idle);
 		was_active = false;
+		if (!shared) {
+			pthread_mutex_unlock(&lock);
+			spin(false);
+			pthread_mutex_lock(&lock);
+		}
 	}
 	if (!was_active) {
 		waiting++;
@@ -152,5 +181,6 @@ void gcdune_worklist_after_fork(void)
 	pthread_cond_init(&idle, NULL);
 	shared = NULL;
 	active = allowed = waiting = 0;
+	waiting_main = false;
 	wanted = false;
 }
