@@ -50,7 +50,8 @@ static bool next_block(struct gcdune_run *run, unsigned kind, unsigned cls)
 				.granules = (uint16_t)(gcdune_classes[cls].size / GCDUNE_GRANULE),
 				.kind = (uint8_t)kind,
 				.use = GCDUNE_USE_SMALL,
-				.flags = cls > GCDUNE_SIZES ? GCDUNE_BLOCK_EXACT : 0,
+				.flags = (uint8_t)((cls > GCDUNE_SIZES ? GCDUNE_BLOCK_EXACT : 0) |
+					(heap->kinds[kind].scan == GCDUNE_SCAN_WORDS ? GCDUNE_BLOCK_WORDS : 0)),
 			};
 			heap->spans[index].cls = (uint8_t)cls;
 			if (heap->kinds[kind].pinned)
@@ -314,21 +315,33 @@ void *gcdune_alloc_many(size_t size, gcdune_kind kind)
 		return first;
 	struct gcdune_thread *thread = gcdune_thread_self;
 	unsigned cls = gcdune_class_of(full ? full : 1);
-	size_t room = 4096 - gcdune_classes[cls].size;
-	char *last = first;
+	size_t slot = gcdune_classes[cls].size, room = 4096 - slot;
+	void **last = (void **)first;
 
-	/* Each is stored into the one before it at once: the chain is all that holds it. */
+	/* In one critical section: no collection sees objects that are not on the chain yet. */
 	gcdune_critical_enter(thread);
-	while (room >= gcdune_classes[cls].size) {
-		char *object = take(thread, kind, cls);
+	struct gcdune_cursor *cursor = &thread->caches[kind]->cursors[cls];
 
+	while (room >= slot) {
+		char *object = cursor->next;
+		size_t n = MIN((size_t)(cursor->limit - object), room) / slot;
+
+		for (char *end = object + n * slot; object < end; object += slot) {
+			*last = object;
+			last = (void **)object;
+		}
+		cursor->next = object;
+		room -= n * slot;
+		if (room < slot)
+			break;
+		object = take(thread, kind, cls);
 		if (!object)
 			break;
-		memset(object, 0, sizeof(void *));
-		memcpy(last, &object, sizeof object);
-		last = object;
-		room -= gcdune_classes[cls].size;
+		*last = object;
+		last = (void **)object;
+		room -= slot;
 	}
+	*last = NULL;
 	gcdune_critical_leave(thread);
 	return first;
 }

@@ -225,18 +225,13 @@ int gcdune_kind_new(gcdune_mark_fn mark, void *arg)
 
 /* ---- Displacements: offsets, up to the largest small object, at which a pointer in the heap counts ---- */
 
-static _Atomic uint8_t displacements[GCDUNE_SMALL_MAX / 8];
-
-bool gcdune_displacement_valid(size_t offset)
-{
-	return offset == 0 || (offset < GCDUNE_SMALL_MAX && displacements[offset / 8] >> (offset % 8) & 1);
-}
+_Atomic uint8_t gcdune_displacements[GCDUNE_SMALL_MAX / 8];
 
 int gcdune_displacement_add(size_t offset)
 {
 	if (offset >= GCDUNE_SMALL_MAX)
 		return -EINVAL;
-	displacements[offset / 8] |= (uint8_t)(1u << (offset % 8));
+	gcdune_displacements[offset / 8] |= (uint8_t)(1u << (offset % 8));
 	return 0;
 }
 

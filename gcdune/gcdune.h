@@ -113,7 +113,7 @@ void gcdune_heap_limit_set(size_t limit);
  * touched, and so not part of bytes_heap until it is used. 0 or -ENOMEM. */
 int gcdune_heap_reserve(size_t size);
 
-/* Free space to aim for after a collection, as percentage of live memory (default 75, 10 to 1000): larger
+/* Free space to aim for after a collection, as percentage of live memory (default 70, 10 to 1000): larger
  * means fewer collections and more memory. Also GCDUNE_GROWTH. -EINVAL out of range. */
 int gcdune_growth_set(unsigned percent);
 

@@ -65,6 +65,7 @@ enum {
 	GCDUNE_BLOCK_OPEN = 1,		/* some thread takes slots from it */
 	GCDUNE_BLOCK_LISTED = 2,	/* on the sweep list of its kind and class */
 	GCDUNE_BLOCK_EXACT = 8,		/* its objects fill their slots */
+	GCDUNE_BLOCK_WORDS = 16,	/* small objects, every word of which may be a pointer */
 	GCDUNE_BLOCK_OVERFLOW = 4,	/* holds a marked object whose scan was cut short (worklist.h) */
 };
 

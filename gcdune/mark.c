@@ -276,7 +276,7 @@ static inline __attribute__((always_inline)) void visit(struct gcdune_marker *m,
 		share_half(m);
 	size_t granules = ref->block->granules;
 
-	if (__builtin_expect(granules && heap->kinds[ref->block->kind].scan == GCDUNE_SCAN_WORDS, 1)) {
+	if (__builtin_expect(ref->block->flags & GCDUNE_BLOCK_WORDS, 1)) {
 		m->bytes += granules * GCDUNE_GRANULE;
 		m->source = ref->block;
 		if (__builtin_expect(granules <= SMALL_GRANULES && marker_has_room(m, 2 * granules), 1))

@@ -68,7 +68,14 @@ void gcdune_mark_after_fork(void);
 /* ---- descriptor.c ---- */
 /* Pushes by layout the words [from, to) of OBJECT. */
 void gcdune_scan_typed(struct gcdune_marker *marker, char *object, gcdune_layout layout, size_t from, size_t to);
-bool gcdune_displacement_valid(size_t offset);
+/* Bit i: a pointer in the heap to offset i of an object counts, where not all do. */
+extern _Atomic uint8_t gcdune_displacements[GCDUNE_SMALL_MAX / 8] __attribute__((visibility("hidden")));
+
+static inline bool gcdune_displacement_valid(size_t offset)
+{
+	return offset == 0 || (offset < GCDUNE_SMALL_MAX &&
+			       atomic_load_explicit(&gcdune_displacements[offset / 8], memory_order_relaxed) >> (offset % 8) & 1);
+}
 /* Where a typed object keeps its layout. */
 gcdune_layout *gcdune_layout_of(void *object);
 

@@ -1,6 +1,6 @@
 /* pacer.c - owns the decision when to collect: after a collection the program may allocate a share (GCDUNE_GROWTH percent) of what is live
- * before the next; or more, as long as memory that the heap holds already is enough for it. That memory shrinks, collection by
- * collection, towards what the share calls for, and what is beyond goes back to the kernel. Called by cycle.c. */
+ * before the next; or more, as long as memory that the heap holds already is enough for it. That memory shrinks in time towards what
+ * the share calls for, and what is beyond goes back to the kernel. Called by cycle.c. */
 #include "pacer.h"
 
 #include <errno.h>
@@ -16,8 +16,9 @@ static struct gcdune_heap *const heap = &gcdune_heap;
 
 /* The least to allocate between collections: below it, finding the roots would cost more than is gained. */
 static const size_t LEAST = (size_t)2 << 20;
-/* Of the memory held beyond the share, one part in so many is given up at each collection. */
-enum { DECAY = 64 };
+/* What the heap holds beyond the share shrinks with this time constant: memory that was needed a moment ago is likely to be needed
+ * again, memory that was needed a minute ago is not. */
+static const uint64_t DECAY_NS = 10000000000u;
 enum { LEAF_SHARE = 4 };
 /* A free block that stayed free for so many collections is not needed soon. */
 enum { OLD = 3 };
@@ -25,6 +26,7 @@ enum { OLD = 3 };
 enum { BATCH = 32 };
 
 static size_t goal;	/* bytes the heap may hold without growing: live, and free for the next cycle */
+static uint64_t goal_at;	/* when it was set */
 
 static size_t budget(void)
 {
@@ -34,7 +36,10 @@ static size_t budget(void)
 	size_t least = heap->live_bytes + MAX(share, LEAST);
 	size_t held = (heap->blocks_used + heap->blocks_dirty) << GCDUNE_BLOCK_SHIFT;
 
-	goal = goal > least ? goal - (goal - least) / DECAY : least;
+	uint64_t now = gcdune_os_now(), since = MIN(now - goal_at, DECAY_NS);
+
+	goal = goal > least ? goal - (size_t)((double)(goal - least) * (double)since / (double)DECAY_NS) : least;
+	goal_at = now;
 	/* An eighth of what is held beyond is left out: slots of sizes that no one asks for. */
 	size_t b = MAX(least, MIN(goal, held - (held - MIN(held, heap->live_bytes)) / 8)) - heap->live_bytes;
 

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define GCDUNE_GROWTH_DEFAULT 75
+#define GCDUNE_GROWTH_DEFAULT 70
 
 /* Sets the first trigger and the limit. By gcdune_init. */
 void gcdune_pacer_init(void);
