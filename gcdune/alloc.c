@@ -1,10 +1,12 @@
 /* alloc.c - the allocation functions and their slow path.
  *
- * A thread takes slots from its cursor until the cleared piece ends, then clears the next piece of its run, then finds the
- * next run in its open block, then takes another block: from the sweep list of its kind and class, or a free one, or by growing. Only the
- * last needs heap.lock. All of that is one critical section, so that a collection sees cursor, run and slot states agree.
+ * A thread takes slots from its cursor until the cleared piece ends, then clears the next piece of its run, then finds
+ * the next run in its open block, then takes another block: from the sweep list of its kind and class, or a free one,
+ * or by growing. Only the last needs heap.lock. All of that is one critical section, so that a collection sees cursor,
+ * run and slot states agree.
  *
- * A slot carries the current colour from the moment its run is found (gcdune_sweep_run) and so is live to everyone else. */
+ * A slot carries the current colour from the moment its run is found (gcdune_sweep_run) and so is live to everyone
+ * else. */
 #include "alloc.h"
 
 #include <errno.h>
@@ -51,7 +53,8 @@ static bool next_block(struct gcdune_run *run, unsigned kind, unsigned cls)
 				.kind = (uint8_t)kind,
 				.use = GCDUNE_USE_SMALL,
 				.flags = (uint8_t)((cls > GCDUNE_SIZES ? GCDUNE_BLOCK_EXACT : 0) |
-					(heap->kinds[kind].scan == GCDUNE_SCAN_WORDS ? GCDUNE_BLOCK_WORDS : 0)),
+						   (heap->kinds[kind].scan == GCDUNE_SCAN_WORDS ? GCDUNE_BLOCK_WORDS
+												: 0)),
 			};
 			heap->spans[index].cls = (uint8_t)cls;
 			if (heap->kinds[kind].pinned)
@@ -79,8 +82,7 @@ static bool next_run(struct gcdune_thread *thread, struct gcdune_cursor *cursor,
 	size_t size = gcdune_classes[cls].size;
 	unsigned begin, end;
 
-	while (run->block == GCDUNE_NO_BLOCK ||
-	       !gcdune_sweep_run(&heap->blocks[run->block], run->slot, &begin, &end))
+	while (run->block == GCDUNE_NO_BLOCK || !gcdune_sweep_run(&heap->blocks[run->block], run->slot, &begin, &end))
 		if (!next_block(run, kind, cls))
 			return false;
 	struct gcdune_block *block = &heap->blocks[run->block];
@@ -141,9 +143,10 @@ static void *take(struct gcdune_thread *thread, unsigned kind, unsigned cls)
 	return object;
 }
 
-/* What returned functions left on the stack lies in the frames of those that are called next, in parts that they may not write for
- * a long time, and a dropped structure hangs on to it. So now and then the dead part of the stack is cleared, as far down as the thread
- * is known to have been (an idea of Boehm's collector). Not inlined: its frame is that dead part. */
+/* What returned functions left on the stack lies in the frames of those that are called next, in parts that they may
+ * not write for a long time, and a dropped structure hangs on to it. So now and then the dead part of the stack is
+ * cleared, as far down as the thread is known to have been (an idea of Boehm's collector). Not inlined: its frame is
+ * that dead part. */
 static __attribute__((noinline)) void clear_dead_stack(struct gcdune_thread *thread)
 {
 	uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
@@ -174,12 +177,12 @@ static void *out_of_memory(size_t size)
 
 	if (handler)
 		return handler(size);
-	static _Atomic bool said;	/* once: a program that goes on has heard it */
+	static _Atomic bool said; /* once: a program that goes on has heard it */
 
 	if (!atomic_exchange(&said, true))
 		gcdune_warn("out of memory: %zu bytes asked for; %zu KiB live, limit %zu KiB (0: none). "
-			    "A larger GCDUNE_HEAP_LIMIT, or less live data, would help", size, heap->live_bytes >> 10,
-			    heap->limit >> 10);
+			    "A larger GCDUNE_HEAP_LIMIT, or less live data, would help",
+			    size, heap->live_bytes >> 10, heap->limit >> 10);
 	errno = ENOMEM;
 	return NULL;
 }
@@ -221,14 +224,18 @@ void *gcdune_alloc_any(size_t size, size_t align, unsigned kind)
 	if (gcdune_options.torture && thread->countdown-- == 0) {
 		thread->countdown = gcdune_options.torture - 1;
 		gcdune_cycle_collect(GCDUNE_CYCLE_TORTURE);
-	} else if (atomic_load_explicit(&heap->allocated, memory_order_relaxed) + (int64_t)(size > GCDUNE_SMALL_MAX ? size : 0) >=
+	} else if (atomic_load_explicit(&heap->allocated, memory_order_relaxed) +
+			   (int64_t)(size > GCDUNE_SMALL_MAX ? size : 0) >=
 		   atomic_load_explicit(&heap->trigger, memory_order_relaxed)) {
 		gcdune_cycle_collect(GCDUNE_CYCLE_BUDGET);
 	}
 	void *object = try_alloc(thread, size, align, kind);
 
-	if (__builtin_expect(object != NULL, 1))
+	if (__builtin_expect(object != NULL, 1)) {
+		if (__builtin_expect(atomic_load_explicit(&heap->grew, memory_order_relaxed), 0))
+			gcdune_cycle_tell_growth();
 		return object;
+	}
 	if (size < heap->size) {
 		gcdune_cycle_collect(GCDUNE_CYCLE_NO_MEMORY);
 		object = try_alloc(thread, size, align, kind);
@@ -402,7 +409,8 @@ void gcdune_free(void *object)
 	struct gcdune_thread *thread = gcdune_thread_get();
 
 	if (!thread || !resolve_start(object, &ref))
-		gcdune_panic("gcdune_free(%p): not the start of a live object (freed twice, or not from gcdune)", object);
+		gcdune_panic("gcdune_free(%p): not the start of a live object (freed twice, or not from gcdune)",
+			     object);
 	gcdune_finalize_forget(object);
 	gcdune_critical_enter(thread);
 	if (ref.block->use == GCDUNE_USE_SMALL) {
@@ -448,7 +456,8 @@ void *gcdune_realloc(void *object, size_t size)
 			memset((char *)object + size, 0, old - size);
 		return object;
 	}
-	/* Moving to another block grows geometrically, or appending one byte at a time would copy everything each time. */
+	/* Moving to another block grows geometrically, or appending one byte at a time would copy everything each time.
+	 */
 	size_t want = size;
 
 	if (size > old && ref.block->use == GCDUNE_USE_LARGE && size < old + old / 8)

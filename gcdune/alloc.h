@@ -8,8 +8,8 @@
 /* Bytes are cleared ahead of the cursor in pieces that stay in the first-level cache until they are used. */
 #define GCDUNE_CLEAR_AHEAD 2048
 
-/* One object of KIND with SIZE > GCDUNE_SMALL_MAX at an address that is a multiple of ALIGN (>= 64 KiB counts). Zeroed for
- * scanned kinds. NULL when the heap has no room: the caller collects. Not in a critical section. */
+/* One object of KIND with SIZE > GCDUNE_SMALL_MAX at an address that is a multiple of ALIGN (>= 64 KiB counts). Zeroed
+ * for scanned kinds. NULL when the heap has no room: the caller collects. Not in a critical section. */
 void *gcdune_large_alloc(struct gcdune_thread *thread, size_t size, size_t align, unsigned kind);
 /* heap.lock */
 void gcdune_large_free(uint32_t index);

@@ -1,8 +1,8 @@
 /* block.c - owns the reservation: which blocks are committed, which are free, and the storage of slot states.
  *
- * Invariants: a maximal run of free blocks has its length in the spans of its first and its last block, and is in the bin
- * floor(log2(length)) of its space; no two runs touch; blocks outside the two committed ends have use NONE (their table
- * entries are never-written zero pages). Callers: alloc.c, large.c, sweep.c; all under heap.lock. */
+ * Invariants: a maximal run of free blocks has its length in the spans of its first and its last block, and is in the
+ * bin floor(log2(length)) of its space; no two runs touch; blocks outside the two committed ends have use NONE (their
+ * table entries are never-written zero pages). Callers: alloc.c, large.c, sweep.c; all under heap.lock. */
 #include "block.h"
 
 #include <errno.h>
@@ -11,7 +11,8 @@
 #include "options.h"
 #include "os.h"
 
-/* The committed ends move in steps for which every table's share is whole pages: 256 blocks are 4096 bytes of blocks[]. */
+/* The committed ends move in steps for which every table's share is whole pages: 256 blocks are 4096 bytes of blocks[].
+ */
 enum { STEP = 256, SEARCH = 64 };
 
 static struct gcdune_heap *const heap = &gcdune_heap;
@@ -35,7 +36,7 @@ int gcdune_block_init(size_t size)
 			heap->blocks = blocks;
 			heap->spans = spans;
 			heap->states = states;
-			heap->states_next = 1;	/* 0 means none */
+			heap->states_next = 1; /* 0 means none */
 			heap->spaces[GCDUNE_SPACE_SCANNED].edge = 0;
 			heap->spaces[GCDUNE_SPACE_LEAF].edge = (uint32_t)n;
 			for (unsigned s = 0; s < GCDUNE_SPACES; s++)
@@ -104,7 +105,7 @@ static void run_free(uint32_t first, uint32_t length)
 	unsigned space = space_of(first);
 
 	for (uint32_t i = first; i < first + length; i++) {
-		heap->blocks[i] = (struct gcdune_block){ .use = GCDUNE_USE_FREE };
+		heap->blocks[i] = (struct gcdune_block){.use = GCDUNE_USE_FREE};
 		heap->spans[i].age = 0;
 	}
 	uint32_t after = first + length;
@@ -153,7 +154,8 @@ static uint32_t run_find(unsigned which, uint32_t count)
 	unsigned tries = 0;
 
 	/* In this bin some runs are long enough; in those above, all. */
-	for (uint32_t run = space->bins[bin]; run != GCDUNE_NO_BLOCK && tries < SEARCH; run = heap->spans[run].next, tries++)
+	for (uint32_t run = space->bins[bin]; run != GCDUNE_NO_BLOCK && tries < SEARCH;
+	     run = heap->spans[run].next, tries++)
 		if (heap->spans[run].length >= count)
 			return run;
 	uint32_t above = bin + 1 < 32 ? space->bins_used >> (bin + 1) : 0;
@@ -244,7 +246,8 @@ uint32_t gcdune_block_take(unsigned which, uint32_t count)
 		if (gcdune_block_reserve(which, count))
 			return GCDUNE_NO_BLOCK;
 		/* The run at the edge is long enough now, wherever it stands in its bin. */
-		run = which == GCDUNE_SPACE_SCANNED ? heap->spans[heap->spaces[which].edge - 1].head : heap->spaces[which].edge;
+		run = which == GCDUNE_SPACE_SCANNED ? heap->spans[heap->spaces[which].edge - 1].head
+						    : heap->spaces[which].edge;
 	}
 	if (!make_room(run, count))
 		return GCDUNE_NO_BLOCK;
@@ -290,7 +293,7 @@ static size_t release_run(uint32_t first, unsigned age, size_t most)
 			continue;
 		}
 		if (gcdune_os_release((void *)gcdune_block_address(from), (size_t)(i - from) << GCDUNE_BLOCK_SHIFT))
-			continue;	/* the kernel would not: they stay dirty */
+			continue; /* the kernel would not: they stay dirty */
 		for (uint32_t k = from; k < i; k++)
 			heap->spans[k].clean = 1;
 		released += i - from;
@@ -305,7 +308,8 @@ size_t gcdune_block_release(unsigned age, size_t keep, size_t batch)
 	/* Long runs first: they are the ones that small objects are least likely to need soon. */
 	for (unsigned bin = GCDUNE_BINS; bin-- > 0;) {
 		for (unsigned s = 0; s < GCDUNE_SPACES; s++) {
-			for (uint32_t run = heap->spaces[s].bins[bin]; run != GCDUNE_NO_BLOCK; run = heap->spans[run].next) {
+			for (uint32_t run = heap->spaces[s].bins[bin]; run != GCDUNE_NO_BLOCK;
+			     run = heap->spans[run].next) {
 				if (heap->blocks_dirty <= keep || released >= batch)
 					goto out;
 				size_t most = heap->blocks_dirty - keep;
@@ -331,10 +335,11 @@ uint32_t gcdune_states_take(unsigned cls)
 	if (index) {
 		memcpy(&heap->states_free[cls], heap->states + index * GCDUNE_STATE_UNIT, sizeof(uint32_t));
 	} else {
-		const uint32_t step = 4096;	/* 256 KiB */
+		const uint32_t step = 4096; /* 256 KiB */
 
 		if (heap->states_next + units > heap->states_committed) {
-			if (gcdune_os_commit(heap->states + heap->states_committed * GCDUNE_STATE_UNIT, step * GCDUNE_STATE_UNIT))
+			if (gcdune_os_commit(heap->states + heap->states_committed * GCDUNE_STATE_UNIT,
+					     step * GCDUNE_STATE_UNIT))
 				return 0;
 			heap->states_committed += step;
 		}
@@ -373,11 +378,15 @@ void gcdune_block_verify(void)
 	}
 	for (unsigned s = 0; s < GCDUNE_SPACES; s++)
 		for (unsigned bin = 0; bin < GCDUNE_BINS; bin++)
-			for (uint32_t run = heap->spaces[s].bins[bin]; run != GCDUNE_NO_BLOCK; run = heap->spans[run].next) {
+			for (uint32_t run = heap->spaces[s].bins[bin]; run != GCDUNE_NO_BLOCK;
+			     run = heap->spans[run].next) {
 				uint32_t length = heap->spans[run].length;
 
-				if (bin_of(length) != bin || space_of(run) != s || heap->spans[run + length - 1].head != run)
-					gcdune_panic("free run at block %u is in the wrong list or has the wrong length", run);
+				if (bin_of(length) != bin || space_of(run) != s ||
+				    heap->spans[run + length - 1].head != run)
+					gcdune_panic(
+						"free run at block %u is in the wrong list or has the wrong length",
+						run);
 				in_runs += length;
 			}
 	if (in_runs != free_blocks)

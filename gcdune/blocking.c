@@ -1,7 +1,7 @@
 /* blocking.c - regions in which a thread does not touch the heap, so that a collection need not stop it.
  *
- * While a thread is BLOCKED its stack from thread->sp on is what it left behind, and is scanned as that. It becomes RUNNING again only
- * under heap.cycle, that is, when no collection is under way. */
+ * While a thread is BLOCKED its stack from thread->sp on is what it left behind, and is scanned as that. It becomes
+ * RUNNING again only under heap.cycle, that is, when no collection is under way. */
 #include "thread.h"
 
 struct call {
@@ -49,11 +49,11 @@ static void wait_for_release(struct gcdune_thread *thread, int state)
 
 static void *with_spilled_registers(void (*fn)(struct gcdune_thread *, struct call *), void *(*what)(void *), void *arg)
 {
-	struct call call = { what, arg, NULL };
+	struct call call = {what, arg, NULL};
 
-	__builtin_unwind_init();	/* callee-saved registers to this frame */
+	__builtin_unwind_init(); /* callee-saved registers to this frame */
 	fn(gcdune_thread_self, &call);
-	__asm__ volatile("" : : : "memory");	/* not a tail call */
+	__asm__ volatile("" : : : "memory"); /* not a tail call */
 	return call.result;
 }
 
@@ -61,7 +61,8 @@ void *gcdune_blocking_call(void *(*fn)(void *), void *arg)
 {
 	struct gcdune_thread *thread = gcdune_thread_self;
 
-	if (!thread || thread->critical || atomic_load(&thread->state) == GCDUNE_THREAD_BLOCKED || gcdune_cycle_locked_here())
+	if (!thread || thread->critical || atomic_load(&thread->state) == GCDUNE_THREAD_BLOCKED ||
+	    gcdune_cycle_locked_here())
 		return fn(arg);
 	return with_spilled_registers(call_blocked, fn, arg);
 }

@@ -1,5 +1,5 @@
-/* cycle.c - owns heap.cycle and the order of a collection, written once in run_cycle. In this version the world is stopped from
- * STOP to RELEASE. Callers: alloc.c when the trigger is reached or memory has run out, and the program. */
+/* cycle.c - owns heap.cycle and the order of a collection, written once in run_cycle. In this version the world is
+ * stopped from STOP to RELEASE. Callers: alloc.c when the trigger is reached or memory has run out, and the program. */
 #define _GNU_SOURCE
 #include "cycle.h"
 
@@ -22,7 +22,7 @@ static struct gcdune_heap *const heap = &gcdune_heap;
 /* ---- heap.cycle ---- */
 
 static pthread_mutex_t cycle = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic uintptr_t owner;		/* thread pointer of the holder, 0: free */
+static _Atomic uintptr_t owner; /* thread pointer of the holder, 0: free */
 static unsigned depth;
 
 bool gcdune_cycle_locked_here(void)
@@ -30,10 +30,31 @@ bool gcdune_cycle_locked_here(void)
 	return atomic_load_explicit(&owner, memory_order_relaxed) == (uintptr_t)pthread_self();
 }
 
+/* A thread that waits here does nothing with the heap: it counts as blocked, and the collection that it waits for need
+ * not stop it. It is RUNNING again once it has the lock, when no collection can begin. */
+static __attribute__((noinline)) void wait_for_cycle(void)
+{
+	struct gcdune_thread *self = gcdune_thread_self;
+
+	if (!self || self->critical || atomic_load(&self->state) == GCDUNE_THREAD_BLOCKED) {
+		pthread_mutex_lock(&cycle);
+		return;
+	}
+	uintptr_t outer = self->sp;
+
+	__builtin_unwind_init();
+	self->sp = (uintptr_t)__builtin_frame_address(0) - 128;
+	atomic_store(&self->state, GCDUNE_THREAD_BLOCKED);
+	pthread_mutex_lock(&cycle);
+	atomic_store(&self->state, GCDUNE_THREAD_RUNNING);
+	self->sp = outer;
+}
+
 void gcdune_cycle_lock(void)
 {
 	if (!gcdune_cycle_locked_here()) {
-		pthread_mutex_lock(&cycle);
+		if (pthread_mutex_trylock(&cycle))
+			wait_for_cycle();
 		atomic_store_explicit(&owner, (uintptr_t)pthread_self(), memory_order_relaxed);
 	}
 	depth++;
@@ -141,7 +162,8 @@ static __attribute__((noinline)) void run_cycle(enum gcdune_cycle_reason reason)
 	gcdune_stats_pause(&pause_record, marked.objects);
 }
 
-/* Every register that may hold a pointer is in this frame or above it while the collection runs; roots.c scans from here. */
+/* Every register that may hold a pointer is in this frame or above it while the collection runs; roots.c scans from
+ * here. */
 static __attribute__((noinline)) void run_with_registers(enum gcdune_cycle_reason reason)
 {
 	struct gcdune_thread *self = gcdune_thread_self;
@@ -171,6 +193,10 @@ void gcdune_cycle_collect(enum gcdune_cycle_reason reason)
 	gcdune_pacer_release(false);
 	event(GCDUNE_EVENT_END);
 	gcdune_finalize_after_cycle();
+}
+
+void gcdune_cycle_tell_growth(void)
+{
 	if (atomic_exchange(&heap->grew, false))
 		event(GCDUNE_EVENT_GREW);
 }

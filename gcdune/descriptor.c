@@ -1,7 +1,8 @@
 /* descriptor.c - owns object kinds, layouts and displacements: what tells the marker which words are pointers.
  *
- * A layout is one word. 0: every word may be a pointer. Bit 0 set: bits 1 to 63 are the bitmap of words 0 to 62. Else the address of
- * a struct layout, immortal and outside the heap. Equal layouts are one value. A typed object keeps its layout in its last word. */
+ * A layout is one word. 0: every word may be a pointer. Bit 0 set: bits 1 to 63 are the bitmap of words 0 to 62. Else
+ * the address of a struct layout, immortal and outside the heap. Equal layouts are one value. A typed object keeps its
+ * layout in its last word. */
 #include <errno.h>
 #include <string.h>
 
@@ -14,14 +15,14 @@ static struct gcdune_heap *const heap = &gcdune_heap;
 
 struct layout {
 	struct layout *next;
-	size_t nwords;		/* that `bits' describe; of one element, if it repeats */
+	size_t nwords; /* that `bits' describe; of one element, if it repeats */
 	bool repeats;
 	uint64_t bits[];
 };
 
 enum { INLINE_WORDS = 63 };
 
-static struct layout *layouts[256];	/* heap.lock */
+static struct layout *layouts[256]; /* heap.lock */
 
 static bool bit(const uint64_t *bits, size_t i)
 {
@@ -43,7 +44,8 @@ static gcdune_layout intern(const uint64_t *bits, size_t nwords, bool repeats)
 	gcdune_critical_enter(thread);
 	pthread_mutex_lock(&heap->lock);
 	for (layout = *head; layout; layout = layout->next)
-		if (layout->nwords == nwords && layout->repeats == repeats && !memcmp(layout->bits, bits, units * sizeof(uint64_t)))
+		if (layout->nwords == nwords && layout->repeats == repeats &&
+		    !memcmp(layout->bits, bits, units * sizeof(uint64_t)))
 			break;
 	if (!layout) {
 		layout = size <= 65536 ? gcdune_meta_alloc(size) : gcdune_os_map(size);
@@ -99,7 +101,7 @@ static gcdune_layout repeat(gcdune_layout element, size_t words)
 	if (element & 1) {
 		bits = element >> 1;
 		if (!bits)
-			return element;		/* no pointers at all */
+			return element; /* no pointers at all */
 		if (words < INLINE_WORDS)
 			bits &= ((uint64_t)1 << words) - 1;
 		if (words <= 64)
@@ -129,8 +131,8 @@ static gcdune_layout repeat(gcdune_layout element, size_t words)
 	return layout;
 }
 
-__attribute__((no_sanitize("address", "thread"))) void gcdune_scan_typed(struct gcdune_marker *m, char *object, gcdune_layout layout,
-									 size_t from, size_t to)
+__attribute__((no_sanitize("address", "thread"))) void gcdune_scan_typed(struct gcdune_marker *m, char *object,
+									 gcdune_layout layout, size_t from, size_t to)
 {
 	const uintptr_t *words = (const uintptr_t *)object;
 
@@ -193,13 +195,15 @@ void *gcdune_alloc_typed_array(size_t count, size_t element_size, gcdune_layout 
 {
 	size_t size;
 
-	if (__builtin_mul_overflow(count, element_size, &size) || size > SIZE_MAX / 2 || element_size % sizeof(uintptr_t)) {
+	if (__builtin_mul_overflow(count, element_size, &size) || size > SIZE_MAX / 2 ||
+	    element_size % sizeof(uintptr_t)) {
 		errno = element_size % sizeof(uintptr_t) ? EINVAL : ENOMEM;
 		return NULL;
 	}
 	if (gcdune_init())
 		return NULL;
-	return alloc_with_layout(size + sizeof layout, count == 1 ? layout : repeat(layout, element_size / sizeof(uintptr_t)));
+	return alloc_with_layout(size + sizeof layout,
+				 count == 1 ? layout : repeat(layout, element_size / sizeof(uintptr_t)));
 }
 
 int gcdune_kind_new(gcdune_mark_fn mark, void *arg)
@@ -215,7 +219,7 @@ int gcdune_kind_new(gcdune_mark_fn mark, void *arg)
 	unsigned n = heap->nkinds;
 
 	if (n < GCDUNE_KIND_MAX) {
-		heap->kinds[n] = (struct gcdune_kind_info){ .scan = GCDUNE_SCAN_CALLBACK, .mark = mark, .arg = arg };
+		heap->kinds[n] = (struct gcdune_kind_info){.scan = GCDUNE_SCAN_CALLBACK, .mark = mark, .arg = arg};
 		heap->nkinds = n + 1;
 		kind = (int)n;
 	}

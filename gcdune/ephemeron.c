@@ -1,9 +1,12 @@
-/* ephemeron.c - ephemerons as the program sees them; mark.c treats them. An ephemeron is an object of a kind of its own whose fields
- * are not scanned. A collection clears key and value together with the world stopped, so a reader sees both or none. */
+/* ephemeron.c - ephemerons: as the program sees them, and what the collector does with those that it meets before their
+ * keys. An ephemeron is an object of a kind of its own
+ * whose fields are not scanned. A collection clears key and value together with the world stopped, so a reader sees
+ * both or none. */
 #include <errno.h>
 
 #include "alloc.h"
 #include "mark.h"
+#include "meta.h"
 
 gcdune_ephemeron *gcdune_ephemeron_new(void *key, void *value)
 {
@@ -38,4 +41,125 @@ void gcdune_ephemeron_value_set(gcdune_ephemeron *ephemeron, void *value)
 {
 	if (ephemeron->key)
 		ephemeron->value = value;
+}
+
+/* ---- In a collection: by the collecting thread ---- */
+
+_Atomic(struct gcdune_ephemeron *) gcdune_mark_ephemerons;
+
+/* Keys of pending ephemerons, when there are long chains of them: from a key to its ephemerons. Such a key has the
+ * state GCDUNE_COLOR_KEY in place of white, so that visit() comes by here when it marks one; one marker only. */
+static struct gcdune_table keys;
+
+void gcdune_ephemeron_visit_key(struct gcdune_marker *m, const struct gcdune_ref *ref)
+{
+	struct gcdune_entry *entry = gcdune_table_find(&keys, (uintptr_t)ref->object);
+	struct gcdune_ephemeron *list = (struct gcdune_ephemeron *)entry->value[0];
+
+	gcdune_table_remove(&keys, entry);
+	m->source = NULL;
+	for (; list; list = list->next)
+		gcdune_marker_word(m, (uintptr_t)list->value, GCDUNE_ENTRY_ROOT);
+}
+
+static void collect_ephemerons(void)
+{
+	struct gcdune_ephemeron *list = atomic_exchange(&gcdune_mark_ephemerons, NULL), *next;
+
+	for (; list; list = next) {
+		next = list->next;
+		list->next = gcdune_mark_main.ephemerons;
+		gcdune_mark_main.ephemerons = list;
+	}
+}
+
+/* One pass over the pending ephemerons: marks the values whose keys have been marked since. */
+static bool ephemerons_pass(struct gcdune_marker *m)
+{
+	struct gcdune_ephemeron *list = m->ephemerons, *next;
+	bool progress = false;
+
+	m->ephemerons = NULL;
+	for (; list; list = next) {
+		next = list->next;
+		if (gcdune_mark_is_dead(list->key)) {
+			list->next = m->ephemerons;
+			m->ephemerons = list;
+		} else {
+			m->source = NULL;
+			gcdune_marker_word(m, (uintptr_t)list->value, GCDUNE_ENTRY_ROOT);
+			progress = true;
+		}
+	}
+	return progress;
+}
+
+/* Every pending key gets an entry, so that marking one finds its values at once: linear however keys are chained. What
+ * cannot be entered for want of memory stays pending for further passes. Returns whether anything was entered. */
+static bool ephemerons_by_key(struct gcdune_marker *m)
+{
+	struct gcdune_ephemeron *list = m->ephemerons, *next;
+
+	m->ephemerons = NULL;
+	for (; list; list = next) {
+		struct gcdune_ref ref = gcdune_ref_of(list->key);
+
+		next = list->next;
+		struct gcdune_entry *entry = gcdune_table_find(&keys, (uintptr_t)ref.object);
+
+		if (!entry && gcdune_table_reserve(&keys) == 0) {
+			entry = gcdune_table_insert(&keys, (uintptr_t)ref.object);
+			*ref.state = GCDUNE_COLOR_KEY;
+		}
+		struct gcdune_ephemeron **head = entry ? (struct gcdune_ephemeron **)&entry->value[0] : &m->ephemerons;
+
+		list->next = *head;
+		*head = list;
+	}
+	return keys.count != 0;
+}
+
+/* The keys that no one reached are white again, their ephemerons pending. */
+static void ephemerons_unlist(struct gcdune_marker *m)
+{
+	GCDUNE_TABLE_EACH(&keys, entry)
+	{
+		struct gcdune_ephemeron *list = (struct gcdune_ephemeron *)entry->value[0], *next;
+
+		*gcdune_ref_of((void *)entry->key).state = gcdune_mark_white();
+		for (; list; list = next) {
+			next = list->next;
+			list->next = m->ephemerons;
+			m->ephemerons = list;
+		}
+		gcdune_table_remove(&keys, entry);
+	}
+}
+
+void gcdune_mark_drain(void)
+{
+	struct gcdune_marker *m = &gcdune_mark_main;
+
+	for (unsigned pass = 0;; pass++) {
+		gcdune_mark_run();
+		collect_ephemerons();
+		if (!ephemerons_pass(m))
+			return;
+		if (pass >= 3 && ephemerons_by_key(m)) {
+			gcdune_worklist_helpers(0);
+			/* An ephemeron met on the way whose key is not marked yet may find it listed here: it waits for
+			 * the next pass. */
+			gcdune_mark_run();
+			ephemerons_unlist(m);
+		}
+	}
+}
+
+void gcdune_mark_clear_ephemerons(void)
+{
+	struct gcdune_ephemeron *list = gcdune_mark_main.ephemerons;
+
+	for (; list; list = list->next)
+		list->key = list->value = NULL;
+	gcdune_mark_main.ephemerons = NULL;
 }

@@ -1,11 +1,13 @@
 /* finalize.c - owns the tables of finalizers and disappearing links, and the queue of finalizers whose turn has come.
  *
- * All under one lock (critical section) while threads run; by the collector alone, without it, while they are stopped. Entries name objects
- * by address; tables are not scanned, so a table alone keeps nothing alive, except for what finalizers are given (roots).
+ * All under one lock (critical section) while threads run; by the collector alone, without it, while they are stopped.
+ * Entries name objects by address; tables are not scanned, so a table alone keeps nothing alive, except for what
+ * finalizers are given (roots).
  *
- * Order after marking: short links to dead objects are cleared; ordered finalizers mark from their dead objects without marking these, so
- * that what stays unmarked is reached by no other; the unmarked are queued and marked with all they reach; then the UNREACHABLE
- * ones the same way among what is left; links inside objects that are still dead are forgotten; long links are cleared last. */
+ * Order after marking: short links to dead objects are cleared; ordered finalizers mark from their dead objects without
+ * marking these, so that what stays unmarked is reached by no other; the unmarked are queued and marked with all they
+ * reach; then the UNREACHABLE ones the same way among what is left; links inside objects that are still dead are
+ * forgotten; long links are cleared last. */
 #define _GNU_SOURCE
 #include "finalize.h"
 
@@ -17,7 +19,7 @@
 #include "os.h"
 #include "thread.h"
 
-enum { FN, DATA, ORDER };	/* values of a finalizer's entry; a link's value[0] is its target */
+enum { FN, DATA, ORDER }; /* values of a finalizer's entry; a link's value[0] is its target */
 
 struct ready {
 	void *object, *data;
@@ -33,7 +35,7 @@ static size_t ready_first, ready_count, ready_capacity;
 
 static _Atomic int mode;
 static void (*_Atomic notify)(void);
-static _Atomic bool fresh;		/* queued since the program was last told */
+static _Atomic bool fresh; /* queued since the program was last told */
 static _Atomic uint64_t have_run;
 
 void gcdune_finalize_lock(void)
@@ -190,7 +192,7 @@ int gcdune_link_move(void **from, void **to, enum gcdune_link_kind kind)
 	} else if (from != to) {
 		uintptr_t target = entry->value[0];
 
-		gcdune_table_remove(&links[kind], entry);	/* leaves room for one */
+		gcdune_table_remove(&links[kind], entry); /* leaves room for one */
 		gcdune_table_insert(&links[kind], (uintptr_t)to)->value[0] = target;
 	}
 	leave(thread);
@@ -202,7 +204,7 @@ int gcdune_link_move(void **from, void **to, enum gcdune_link_kind kind)
 void gcdune_finalize_mark_roots(void)
 {
 	GCDUNE_TABLE_EACH(&finalizers, entry)
-		gcdune_mark_object((void *)entry->value[DATA]);
+	gcdune_mark_object((void *)entry->value[DATA]);
 	for (size_t i = 0; i < ready_count; i++) {
 		gcdune_mark_object(ready[ready_first + i].object);
 		gcdune_mark_object(ready[ready_first + i].data);
@@ -221,33 +223,35 @@ static bool queue(struct gcdune_entry *entry)
 			void *items = gcdune_os_remap(ready, ready_capacity * sizeof *ready, capacity * sizeof *ready);
 
 			if (!items)
-				return false;	/* it stays in the table, for the next collection */
+				return false; /* it stays in the table, for the next collection */
 			ready = items;
 			ready_capacity = capacity;
 		}
 	}
-	ready[ready_first + ready_count++] = (struct ready){
-		(void *)entry->key, (void *)entry->value[DATA], (gcdune_finalizer)entry->value[FN]
-	};
+	ready[ready_first + ready_count++] =
+		(struct ready){(void *)entry->key, (void *)entry->value[DATA], (gcdune_finalizer)entry->value[FN]};
 	fresh = true;
 	return true;
 }
 
-/* Marks from the dead objects with finalizers of the orders LOW to HIGH, not these themselves; then queues those of orders up to HIGH that
- * stayed dead, and marks them. */
+/* Marks from the dead objects with finalizers of the orders LOW to HIGH, not these themselves; then queues those of
+ * orders up to HIGH that stayed dead, and marks them. */
 static void queue_dead(enum gcdune_finalize_order low, enum gcdune_finalize_order high)
 {
-	GCDUNE_TABLE_EACH(&finalizers, entry) {
+	GCDUNE_TABLE_EACH(&finalizers, entry)
+	{
 		enum gcdune_finalize_order order = (enum gcdune_finalize_order)entry->value[ORDER];
 
-		if (order < low || order > high || order == GCDUNE_FINALIZE_UNORDERED || !gcdune_mark_is_dead((void *)entry->key))
+		if (order < low || order > high || order == GCDUNE_FINALIZE_UNORDERED ||
+		    !gcdune_mark_is_dead((void *)entry->key))
 			continue;
 		struct gcdune_ref ref = gcdune_ref_of((void *)entry->key);
 
 		gcdune_mark_children(&ref, order != GCDUNE_FINALIZE_ORDERED);
 		gcdune_mark_drain();
 	}
-	GCDUNE_TABLE_EACH(&finalizers, entry) {
+	GCDUNE_TABLE_EACH(&finalizers, entry)
+	{
 		enum gcdune_finalize_order order = (enum gcdune_finalize_order)entry->value[ORDER];
 
 		if (order < low || order > high || !gcdune_mark_is_dead((void *)entry->key))
@@ -262,7 +266,8 @@ static void queue_dead(enum gcdune_finalize_order low, enum gcdune_finalize_orde
 
 static void clear_links(struct gcdune_table *table)
 {
-	GCDUNE_TABLE_EACH(table, entry) {
+	GCDUNE_TABLE_EACH(table, entry)
+	{
 		if (gcdune_mark_is_dead((void *)entry->value[0])) {
 			*(void **)entry->key = NULL;
 			gcdune_table_remove(table, entry);
@@ -273,13 +278,14 @@ static void clear_links(struct gcdune_table *table)
 static void forget_dead_links(struct gcdune_table *table)
 {
 	GCDUNE_TABLE_EACH(table, entry)
-		if (gcdune_mark_is_dead((void *)entry->key))
-			gcdune_table_remove(table, entry);
+	if (gcdune_mark_is_dead((void *)entry->key))
+		gcdune_table_remove(table, entry);
 }
 
 void gcdune_finalize_cycle(void)
 {
-	/* A link may lie in memory that is unmapped by now only if the program broke its word: it must be removed before. */
+	/* A link may lie in memory that is unmapped by now only if the program broke its word: it must be removed
+	 * before. */
 	clear_links(&links[GCDUNE_LINK_SHORT]);
 	gcdune_mark_clear_ephemerons();
 	if (finalizers.count) {
@@ -287,7 +293,7 @@ void gcdune_finalize_cycle(void)
 		queue_dead(GCDUNE_FINALIZE_UNREACHABLE, GCDUNE_FINALIZE_UNREACHABLE);
 		/* What could not be queued for want of memory lives on. */
 		GCDUNE_TABLE_EACH(&finalizers, entry)
-			gcdune_mark_object((void *)entry->key);
+		gcdune_mark_object((void *)entry->key);
 		gcdune_mark_drain();
 		gcdune_mark_clear_ephemerons();
 	}
@@ -299,12 +305,12 @@ void gcdune_finalize_cycle(void)
 void gcdune_finalize_verify(void)
 {
 	GCDUNE_TABLE_EACH(&finalizers, entry)
-		if (gcdune_mark_is_dead((void *)entry->key))
-			gcdune_panic("object %p has a finalizer and is dead, but was not queued", (void *)entry->key);
+	if (gcdune_mark_is_dead((void *)entry->key))
+		gcdune_panic("object %p has a finalizer and is dead, but was not queued", (void *)entry->key);
 	for (unsigned kind = 0; kind < 2; kind++)
 		GCDUNE_TABLE_EACH(&links[kind], entry)
-			if (gcdune_mark_is_dead((void *)entry->value[0]))
-				gcdune_panic("link %p to dead object %p was not cleared", (void *)entry->key, (void *)entry->value[0]);
+	if (gcdune_mark_is_dead((void *)entry->value[0]))
+		gcdune_panic("link %p to dead object %p was not cleared", (void *)entry->key, (void *)entry->value[0]);
 }
 
 /* ---- Running ---- */

@@ -1,6 +1,7 @@
-/* fork.c - makes fork safe at any moment. The forking thread waits for heap.cycle, so no collection is under way, then takes
- * every lock that other threads may hold, so that the child finds each structure whole. In the child only this thread is
- * left: the others' caches are given back, the markers are made anew when needed. Registered by gcdune_init. */
+/* fork.c - makes fork safe at any moment. The forking thread waits for heap.cycle, so no collection is under way, then
+ * takes every lock that other threads may hold, so that the child finds each structure whole. In the child only this
+ * thread is left: the others' caches are given back, the markers are made anew when needed. Registered by gcdune_init.
+ */
 #include <pthread.h>
 
 #include "finalize.h"

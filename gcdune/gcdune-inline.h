@@ -21,9 +21,9 @@ extern "C" {
 /* The library is compiled with hidden names; these are the ones that are not. */
 #pragma GCC visibility push(default)
 
-#define GCDUNE_INLINE_MAX 1024	/* larger objects always take the function */
-#define GCDUNE_SIZES 38		/* slot sizes */
-#define GCDUNE_CLASSES 77	/* 1..38: objects smaller than their slot; 39..76: those that fill it; 0 is none */
+#define GCDUNE_INLINE_MAX 1024 /* larger objects always take the function */
+#define GCDUNE_SIZES 38	       /* slot sizes */
+#define GCDUNE_CLASSES 77      /* 1..38: objects smaller than their slot; 39..76: those that fill it; 0 is none */
 
 struct gcdune_cursor {
 	char *next;
@@ -32,7 +32,7 @@ struct gcdune_cursor {
 
 /* What a thread keeps within reach of the fast path: a cursor for each size class, by kind. */
 struct gcdune_local {
-	struct gcdune_cursor cursors[2][GCDUNE_CLASSES];	/* GCDUNE_KIND_SCANNED, GCDUNE_KIND_LEAF */
+	struct gcdune_cursor cursors[2][GCDUNE_CLASSES]; /* GCDUNE_KIND_SCANNED, GCDUNE_KIND_LEAF */
 };
 
 /* Never NULL: a thread that is not attached has one whose cursors are all empty. */
@@ -46,7 +46,7 @@ static inline unsigned gcdune_size_inline(size_t size)
 {
 	if (size <= 128)
 		return (unsigned)((size + 15) / 16);
-	unsigned top = 63 - (unsigned)__builtin_clzll(size - 1);	/* 2^top < size <= 2^(top+1) */
+	unsigned top = 63 - (unsigned)__builtin_clzll(size - 1); /* 2^top < size <= 2^(top+1) */
 	return 8 + (top - 7) * 4 + (unsigned)(((size - 1) >> (top - 2)) & 3) + 1;
 }
 
@@ -63,8 +63,8 @@ static inline void *gcdune_bump_inline(size_t size, gcdune_kind kind)
 	if (__builtin_expect(size - 1 < GCDUNE_INLINE_MAX, 1)) {
 		unsigned number = gcdune_size_inline(size);
 		size_t slot = gcdune_slot_inline(number);
-		/* Objects that fill their slots have blocks of their own: there, and only there, a pointer one past an object's end
-		 * looks like one to the next. */
+		/* Objects that fill their slots have blocks of their own: there, and only there, a pointer one past an
+		 * object's end looks like one to the next. */
 		unsigned cls = number + (size == slot ? GCDUNE_SIZES : 0);
 		struct gcdune_cursor *cursor = &gcdune_local->cursors[kind][cls];
 		char *object = cursor->next;

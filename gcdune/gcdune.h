@@ -47,13 +47,14 @@ void *gcdune_alloc(size_t size) __attribute__((malloc, alloc_size(1), warn_unuse
 void *gcdune_alloc_leaf(size_t size) __attribute__((malloc, alloc_size(1), warn_unused_result));
 
 /* Gives OBJECT (from any allocation function here; NULL means allocate) a size of at least SIZE,
- * in place where possible, else by copying to a new object of the same kind and freeing OBJECT (see gcdune_free). What is new
- * in a scanned object is zero. SIZE 0 frees OBJECT and returns NULL. On failure OBJECT stays as it is and NULL is returned. */
+ * in place where possible, else by copying to a new object of the same kind and freeing OBJECT (see gcdune_free). What
+ * is new in a scanned object is zero. SIZE 0 frees OBJECT and returns NULL. On failure OBJECT stays as it is and NULL
+ * is returned. */
 void *gcdune_realloc(void *object, size_t size) __attribute__((alloc_size(2), warn_unused_result));
 
-/* Frees OBJECT at once; never needed. The caller promises that no one uses it any more, and has removed links to it; its
- * finalizer is dropped unrun. NULL is ignored. An address that is not
- * the start of a live object ends the program with a message. */
+/* Frees OBJECT at once; never needed. The caller promises that no one uses it any more, and has removed links to it;
+ * its finalizer is dropped unrun. NULL is ignored. An address that is not the start of a live object ends the program
+ * with a message. */
 void gcdune_free(void *object);
 
 /* The usable size of OBJECT (the start of a live object), at least what was asked for; 0 for an
@@ -77,24 +78,24 @@ int gcdune_enable(void);
 bool gcdune_is_disabled(void);
 
 struct gcdune_stats {
-	uint64_t collections;		/* completed */
-	uint64_t bytes_allocated;	/* handed to threads since the start, slack included */
-	uint64_t bytes_since;		/* the same since the last collection */
-	uint64_t bytes_live;		/* found reachable by the last collection */
-	uint64_t bytes_heap;		/* blocks that hold objects or are kept ready for them */
-	uint64_t bytes_heap_peak;	/* the largest value of bytes_heap */
-	uint64_t bytes_free;		/* the part of bytes_heap in wholly free blocks */
-	uint64_t bytes_released;	/* given back to the kernel since the start */
-	uint64_t heap_limit;		/* 0: none */
-	uint64_t objects_marked;	/* by the last collection */
-	uint64_t pause_total_ns;	/* all stops of the world, request to release */
+	uint64_t collections;	  /* completed */
+	uint64_t bytes_allocated; /* handed to threads since the start, slack included */
+	uint64_t bytes_since;	  /* the same since the last collection */
+	uint64_t bytes_live;	  /* found reachable by the last collection */
+	uint64_t bytes_heap;	  /* blocks that hold objects or are kept ready for them */
+	uint64_t bytes_heap_peak; /* the largest value of bytes_heap */
+	uint64_t bytes_free;	  /* the part of bytes_heap in wholly free blocks */
+	uint64_t bytes_released;  /* given back to the kernel since the start */
+	uint64_t heap_limit;	  /* 0: none */
+	uint64_t objects_marked;  /* by the last collection */
+	uint64_t pause_total_ns;  /* all stops of the world, request to release */
 	uint64_t pause_max_ns;
 	uint64_t pause_last_ns;
-	uint64_t mark_ns;		/* wall time marking, all collections */
-	uint64_t mark_bytes;		/* bytes marked, all collections */
+	uint64_t mark_ns;    /* wall time marking, all collections */
+	uint64_t mark_bytes; /* bytes marked, all collections */
 	uint64_t finalizers_run;
-	uint32_t threads;		/* attached now */
-	uint32_t markers;		/* threads that marked in the last collection */
+	uint32_t threads; /* attached now */
+	uint32_t markers; /* threads that marked in the last collection */
 };
 
 /* Fills *STATS, whose size the caller passes so that the structure may grow. */
@@ -109,8 +110,8 @@ int gcdune_stats_write(const char *path);
  * reserved address space). A limit below the present size holds for later growth. Also GCDUNE_HEAP_LIMIT. */
 void gcdune_heap_limit_set(size_t limit);
 
-/* Sees to it that the heap can hold SIZE bytes without growing, or collecting, before that. The memory is committed but not
- * touched, and so not part of bytes_heap until it is used. 0 or -ENOMEM. */
+/* Sees to it that the heap can hold SIZE bytes without growing, or collecting, before that. The memory is committed but
+ * not touched, and so not part of bytes_heap until it is used. 0 or -ENOMEM. */
 int gcdune_heap_reserve(size_t size);
 
 /* Free space to aim for after a collection, as percentage of live memory (default 70, 10 to 1000): larger
@@ -129,12 +130,12 @@ gcdune_oom_fn gcdune_oom_set(gcdune_oom_fn handler);
  * can add kinds whose pointers a callback of its own reports. */
 typedef unsigned gcdune_kind;
 enum {
-	GCDUNE_KIND_SCANNED = 0,	/* gcdune_alloc */
-	GCDUNE_KIND_LEAF = 1,		/* gcdune_alloc_leaf */
-	GCDUNE_KIND_PINNED = 2,		/* scanned, and a root itself: lives until gcdune_free */
-	GCDUNE_KIND_PINNED_LEAF = 3,	/* never scanned, lives until gcdune_free */
-	GCDUNE_KIND_TYPED = 4,		/* only through gcdune_alloc_typed */
-	GCDUNE_KIND_EPHEMERON = 5,	/* only through gcdune_ephemeron_new */
+	GCDUNE_KIND_SCANNED = 0,     /* gcdune_alloc */
+	GCDUNE_KIND_LEAF = 1,	     /* gcdune_alloc_leaf */
+	GCDUNE_KIND_PINNED = 2,	     /* scanned, and a root itself: lives until gcdune_free */
+	GCDUNE_KIND_PINNED_LEAF = 3, /* never scanned, lives until gcdune_free */
+	GCDUNE_KIND_TYPED = 4,	     /* only through gcdune_alloc_typed */
+	GCDUNE_KIND_EPHEMERON = 5,   /* only through gcdune_ephemeron_new */
 	GCDUNE_KIND_FIRST_USER = 6,
 	GCDUNE_KIND_MAX = 64
 };
@@ -147,8 +148,8 @@ void *gcdune_alloc_aligned(size_t size, size_t alignment, gcdune_kind kind)
 	__attribute__((malloc, alloc_size(1), warn_unused_result));
 
 /* Takes several objects of SIZE bytes at once (up to about 4 KiB of them), chained through their
- * first word, the last one's being NULL; the rest of each is zero unless the kind is a leaf kind. NULL when out of memory. For runtimes
- * with free lists of their own. Objects on the chain are live only if the chain is reachable. */
+ * first word, the last one's being NULL; the rest of each is zero unless the kind is a leaf kind. NULL when out of
+ * memory. For runtimes with free lists of their own. Objects on the chain are live only if the chain is reachable. */
 void *gcdune_alloc_many(size_t size, gcdune_kind kind) __attribute__((warn_unused_result));
 
 /* A layout tells which words of an object may hold pointers: bit i of BITMAP is word i; words from NWORDS on
@@ -230,11 +231,13 @@ void *gcdune_blocking_call(void *(*fn)(void *), void *arg);
 /* Within gcdune_blocking_call: runs FN(ARG) as ordinary code again. */
 void *gcdune_active_call(void *(*fn)(void *), void *arg);
 
-/* Runs FN(ARG) while no collection can begin (one under way is waited for). FN may read weak links; it must not allocate. */
+/* Runs FN(ARG) while no collection can begin (one under way is waited for). FN may read weak links; it must not
+ * allocate. */
 void *gcdune_locked_call(void *(*fn)(void *), void *arg);
 
 /* The signal that stops threads, default SIGPWR, also GCDUNE_SIGNAL: its handler is ours alone. Call before
- * gcdune_init. -EBUSY if threads run already or the program handles that signal, -EINVAL for one that cannot be used. */
+ * gcdune_init. -EBUSY if threads run already or the program handles that signal, -EINVAL for one that cannot be used.
+ */
 int gcdune_signal_set(int signal);
 int gcdune_signal_get(void);
 
@@ -269,8 +272,8 @@ enum gcdune_finalize_order {
 	GCDUNE_FINALIZE_IGNORE_SELF,
 	/* As soon as it is unreachable, also in cycles. */
 	GCDUNE_FINALIZE_UNORDERED,
-	/* Once no other unreachable object with a finalizer, of any order, reaches it; pointers of its own to itself do not
-	 * count, but a cycle of two such objects is never finalized. */
+	/* Once no other unreachable object with a finalizer, of any order, reaches it; pointers of its own to itself do
+	 * not count, but a cycle of two such objects is never finalized. */
 	GCDUNE_FINALIZE_UNREACHABLE
 };
 
@@ -292,13 +295,15 @@ bool gcdune_finalizers_pending(void);
 /* Called after a collection that queued finalizers, in ON_DEMAND mode, in the thread that collected, outside locks. */
 void gcdune_finalizers_notify_set(void (*notify)(void));
 
-/* A disappearing link: *LINK is set to NULL when TARGET (the start of a live object) is found unreachable. LINK may be anywhere;
- * if it lies in an object, it is forgotten when that object dies. *LINK itself should be hidden from the
+/* A disappearing link: *LINK is set to NULL when TARGET (the start of a live object) is found unreachable. LINK may be
+ * anywhere; if it lies in an object, it is forgotten when that object dies. *LINK itself should be hidden from the
  * collector (GCDUNE_HIDE) or lie in a leaf object. SHORT links are cleared before finalizers are queued, LONG ones when
- * the object is really gone. To read one, use gcdune_locked_call. 0, -EEXIST (it was registered and now has the new target), -EINVAL, -ENOMEM. */
+ * the object is really gone. To read one, use gcdune_locked_call. 0, -EEXIST (it was registered and now has the new
+ * target), -EINVAL, -ENOMEM. */
 enum gcdune_link_kind { GCDUNE_LINK_SHORT, GCDUNE_LINK_LONG };
 int gcdune_link_add(void **link, const void *target, enum gcdune_link_kind kind);
-/* Forgets a link, or moves it from one place to another (the caller copies the word). 0, -ENOENT; move: -EEXIST if TO has one already. */
+/* Forgets a link, or moves it from one place to another (the caller copies the word). 0, -ENOENT; move: -EEXIST if TO
+ * has one already. */
 int gcdune_link_remove(void **link, enum gcdune_link_kind kind);
 int gcdune_link_move(void **from, void **to, enum gcdune_link_kind kind);
 
@@ -306,7 +311,8 @@ int gcdune_link_move(void **from, void **to, enum gcdune_link_kind kind);
 #define GCDUNE_REVEAL(p) ((void *)~(uintptr_t)(p))
 
 /* An ephemeron (Hayes 1997) is an object that keeps VALUE only as long as KEY is reachable
- * from elsewhere, even if VALUE reaches KEY. When KEY dies, both read as NULL. KEY: any address in a live object (-> NULL and errno EINVAL otherwise). */
+ * from elsewhere, even if VALUE reaches KEY. When KEY dies, both read as NULL. KEY: any address in a live object (->
+ * NULL and errno EINVAL otherwise). */
 typedef struct gcdune_ephemeron gcdune_ephemeron;
 gcdune_ephemeron *gcdune_ephemeron_new(void *key, void *value);
 void *gcdune_ephemeron_key(gcdune_ephemeron *ephemeron);
@@ -316,11 +322,11 @@ void gcdune_ephemeron_value_set(gcdune_ephemeron *ephemeron, void *value);
 /* ---- 10. Watching and tuning ---------------------------------------------------------------- */
 
 enum gcdune_event {
-	GCDUNE_EVENT_BEGIN,	/* a collection begins; threads run */
-	GCDUNE_EVENT_STOPPED,	/* the world is stopped: rules of mark callbacks */
-	GCDUNE_EVENT_RESUME,	/* about to be released: the same rules */
-	GCDUNE_EVENT_END,	/* the collection is over; threads run */
-	GCDUNE_EVENT_GREW	/* the heap grew; no locks held */
+	GCDUNE_EVENT_BEGIN,   /* a collection begins; threads run */
+	GCDUNE_EVENT_STOPPED, /* the world is stopped: rules of mark callbacks */
+	GCDUNE_EVENT_RESUME,  /* about to be released: the same rules */
+	GCDUNE_EVENT_END,     /* the collection is over; threads run */
+	GCDUNE_EVENT_GREW     /* the heap grew; no locks held */
 };
 typedef void (*gcdune_event_fn)(enum gcdune_event event);
 gcdune_event_fn gcdune_event_set(gcdune_event_fn callback);

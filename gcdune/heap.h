@@ -8,13 +8,14 @@
  *      v
  *   states[]         one byte per slot on the side: 0 free, else the colour the slot was allocated or marked with
  *
- * Colours count up with the collections, 1..GCDUNE_COLOR_LAST and round again. Between collections every live object has
- * heap.color. A collection takes that as its white, the next as its black, and marks white objects black; what is then
- * neither is dead, whatever its value, and need not be swept before the next collection. Marking sets a byte, never a bit: markers that
- * race on an object store the same value. When the numbering starts again, old values are cleared first (sweep.c).
+ * Colours count up with the collections, 1..GCDUNE_COLOR_LAST and round again. Between collections every live object
+ * has heap.color. A collection takes that as its white, the next as its black, and marks white objects black; what is
+ * then neither is dead, whatever its value, and need not be swept before the next collection. Marking sets a byte,
+ * never a bit: markers that race on an object store the same value. When the numbering starts again, old values are
+ * cleared first (sweep.c).
  *
- *   thread           cursors: per kind and class a run of free slots that only this thread takes from. The slots of a run
- *                    carry the colour from the moment the thread gets it, so no one else can find them free.
+ *   thread           cursors: per kind and class a run of free slots that only this thread takes from. Its slots carry
+ *                    the colour from the moment the thread gets it, so no one else can find them free.
  *
  * Who may touch what:
  *   cursors                           their thread; everyone's, the collector with the world stopped
@@ -23,7 +24,8 @@
  *   heap.threads, cycle state         heap.cycle (a collection holds it from beginning to end)
  *
  * heap.lock and the table locks are taken only inside a critical section (thread.h): a thread that holds one cannot be
- * stopped, so in a stopped world they are all free and all structures consistent. heap.cycle is never waited for inside one.
+ * stopped, so in a stopped world they are all free and all structures consistent. heap.cycle is never waited for inside
+ * one.
  *
  * Nothing in the library's static data holds the address of an object: static data is scanned as the program's is. */
 #ifndef GCDUNE_HEAP_H
@@ -42,55 +44,55 @@
 #define GCDUNE_BLOCK ((size_t)1 << GCDUNE_BLOCK_SHIFT)
 #define GCDUNE_GRANULE ((size_t)16)
 #define GCDUNE_PAGE ((size_t)4096)
-#define GCDUNE_SMALL_MAX ((size_t)32768)	/* larger objects are runs of blocks */
-#define GCDUNE_STATE_UNIT ((size_t)64)		/* slot states are given out in units of a cache line */
+#define GCDUNE_SMALL_MAX ((size_t)32768) /* larger objects are runs of blocks */
+#define GCDUNE_STATE_UNIT ((size_t)64)	 /* slot states are given out in units of a cache line */
 
 enum {
 	GCDUNE_COLOR_FREE = 0,
 	GCDUNE_COLOR_LAST = 250,
-	GCDUNE_COLOR_WRAP = 252,	/* white, in the collection in which the numbering starts again */
-	GCDUNE_COLOR_KEY = 254,		/* white, and the key of a pending ephemeron; only while marking */
-	GCDUNE_COLOR_FREED = 255,	/* on a thread's list of freed slots */
+	GCDUNE_COLOR_WRAP = 252,  /* white, in the collection in which the numbering starts again */
+	GCDUNE_COLOR_KEY = 254,	  /* white, and the key of a pending ephemeron; only while marking */
+	GCDUNE_COLOR_FREED = 255, /* on a thread's list of freed slots */
 };
 
 enum gcdune_use {
-	GCDUNE_USE_NONE,	/* not committed: the table reads as zero there */
+	GCDUNE_USE_NONE, /* not committed: the table reads as zero there */
 	GCDUNE_USE_FREE,
 	GCDUNE_USE_SMALL,
-	GCDUNE_USE_LARGE,	/* first block of a large object */
-	GCDUNE_USE_TAIL,	/* a further one */
+	GCDUNE_USE_LARGE, /* first block of a large object */
+	GCDUNE_USE_TAIL,  /* a further one */
 };
 
 enum {
-	GCDUNE_BLOCK_OPEN = 1,		/* some thread takes slots from it */
-	GCDUNE_BLOCK_LISTED = 2,	/* on the sweep list of its kind and class */
-	GCDUNE_BLOCK_EXACT = 8,		/* its objects fill their slots */
-	GCDUNE_BLOCK_WORDS = 16,	/* small objects, every word of which may be a pointer */
-	GCDUNE_BLOCK_OVERFLOW = 4,	/* holds a marked object whose scan was cut short (worklist.h) */
+	GCDUNE_BLOCK_OPEN = 1,	   /* some thread takes slots from it */
+	GCDUNE_BLOCK_LISTED = 2,   /* on the sweep list of its kind and class */
+	GCDUNE_BLOCK_EXACT = 8,	   /* its objects fill their slots */
+	GCDUNE_BLOCK_WORDS = 16,   /* small objects, every word of which may be a pointer */
+	GCDUNE_BLOCK_OVERFLOW = 4, /* holds a marked object whose scan was cut short (worklist.h) */
 };
 
 /* What marking needs to know of a block; four to a cache line. */
 struct gcdune_block {
-	uint32_t reciprocal;	/* ceil(2^32 / slot size), so that slot = offset * reciprocal >> 32 */
-	uint32_t states;	/* where its slot states are, in GCDUNE_STATE_UNITs from heap.states */
-	uint16_t nslots;	/* 1 for a large object */
-	uint16_t granules;	/* slot size / 16; 0 for a large object */
+	uint32_t reciprocal; /* ceil(2^32 / slot size), so that slot = offset * reciprocal >> 32 */
+	uint32_t states;     /* where its slot states are, in GCDUNE_STATE_UNITs from heap.states */
+	uint16_t nslots;     /* 1 for a large object */
+	uint16_t granules;   /* slot size / 16; 0 for a large object */
 	uint8_t kind;
 	uint8_t use;
-	uint8_t color;		/* some slot was given out or marked under this colour; another: all dead */
+	uint8_t color; /* some slot was given out or marked under this colour; another: all dead */
 	uint8_t flags;
 };
 _Static_assert(sizeof(struct gcdune_block) == 16, "four blocks to a cache line");
 
 /* What allocation needs to know of a block. Runs of free blocks are doubly linked in bins (block.c). */
 struct gcdune_span {
-	uint64_t bytes;		/* LARGE: usable size */
-	uint32_t length;	/* LARGE, first and last of a free run: blocks in it */
-	uint32_t head;		/* TAIL: its LARGE block; last of a free run: its first */
-	uint32_t next, prev;	/* free run: neighbours in its bin; SMALL: next on the sweep list */
-	uint8_t cls;		/* SMALL */
-	uint8_t clean;		/* free: its memory is known to be zero and to cost nothing */
-	uint8_t age;		/* free: collections since it was freed, saturating */
+	uint64_t bytes;	     /* LARGE: usable size */
+	uint32_t length;     /* LARGE, first and last of a free run: blocks in it */
+	uint32_t head;	     /* TAIL: its LARGE block; last of a free run: its first */
+	uint32_t next, prev; /* free run: neighbours in its bin; SMALL: next on the sweep list */
+	uint8_t cls;	     /* SMALL */
+	uint8_t clean;	     /* free: its memory is known to be zero and to cost nothing */
+	uint8_t age;	     /* free: collections since it was freed, saturating */
 	uint8_t pad[5];
 };
 _Static_assert(sizeof(struct gcdune_span) == 32, "two spans to a cache line");
@@ -98,66 +100,72 @@ _Static_assert(sizeof(struct gcdune_span) == 32, "two spans to a cache line");
 #define GCDUNE_NO_BLOCK 0xffffffffu
 
 /* How the marker treats a kind. */
-enum gcdune_scan { GCDUNE_SCAN_NONE, GCDUNE_SCAN_WORDS, GCDUNE_SCAN_TYPED, GCDUNE_SCAN_CALLBACK, GCDUNE_SCAN_EPHEMERON };
+enum gcdune_scan {
+	GCDUNE_SCAN_NONE,
+	GCDUNE_SCAN_WORDS,
+	GCDUNE_SCAN_TYPED,
+	GCDUNE_SCAN_CALLBACK,
+	GCDUNE_SCAN_EPHEMERON
+};
 
 struct gcdune_kind_info {
-	uint8_t scan;		/* enum gcdune_scan */
-	uint8_t pinned;		/* its objects are roots */
+	uint8_t scan;	/* enum gcdune_scan */
+	uint8_t pinned; /* its objects are roots */
 	gcdune_mark_fn mark;
 	void *arg;
 };
 
 /* A growing end of the reservation. */
 enum { GCDUNE_SPACE_SCANNED, GCDUNE_SPACE_LEAF, GCDUNE_SPACES };
-#define GCDUNE_BINS 24		/* free runs by log2 of their length */
+#define GCDUNE_BINS 24 /* free runs by log2 of their length */
 
 struct gcdune_space {
-	uint32_t edge;			/* SCANNED: first block not committed; LEAF: last committed */
-	uint32_t bins[GCDUNE_BINS];	/* heads of the lists of free runs */
-	uint32_t bins_used;		/* bit i: bins[i] is not empty */
+	uint32_t edge;		    /* SCANNED: first block not committed; LEAF: last committed */
+	uint32_t bins[GCDUNE_BINS]; /* heads of the lists of free runs */
+	uint32_t bins_used;	    /* bit i: bins[i] is not empty */
 };
 
 struct gcdune_heap {
 	/* What marking and asking read; set once. */
-	uintptr_t base;			/* of the reservation */
-	size_t size;			/* of the reservation */
+	uintptr_t base; /* of the reservation */
+	size_t size;	/* of the reservation */
 	struct gcdune_block *blocks;
 	struct gcdune_span *spans;
 	uint8_t *states;
-	uint32_t nblocks;		/* that the reservation has room for */
-	uint8_t color;			/* of live objects */
-	uint8_t ready;			/* gcdune_init has succeeded */
-	uint8_t strict_interior;	/* a pointer in the heap counts only at a known displacement */
-	uint8_t extra_byte;		/* every object gets a byte more */
-	uint8_t slow;			/* torture or extra_byte: every allocation takes the slow path */
+	uint32_t nblocks;	 /* that the reservation has room for */
+	uint8_t color;		 /* of live objects */
+	uint8_t ready;		 /* gcdune_init has succeeded */
+	uint8_t strict_interior; /* a pointer in the heap counts only at a known displacement */
+	uint8_t extra_byte;	 /* every object gets a byte more */
+	uint8_t slow;		 /* torture or extra_byte: every allocation takes the slow path */
 	struct gcdune_kind_info kinds[GCDUNE_KIND_MAX];
 	_Atomic unsigned nkinds;
 
 	/* Under lock. */
 	pthread_mutex_t lock;
 	struct gcdune_space spaces[GCDUNE_SPACES];
-	uint32_t sweep[GCDUNE_KIND_MAX][GCDUNE_CLASSES];	/* sweep lists: blocks that may have free slots */
-	uint32_t states_next, states_committed;			/* in units */
-	uint32_t states_free[GCDUNE_CLASSES];			/* chunks to be had again, linked through their first word; 0 ends */
+	uint32_t sweep[GCDUNE_KIND_MAX][GCDUNE_CLASSES]; /* sweep lists: blocks that may have free slots */
+	uint32_t states_next, states_committed;		 /* in units */
+	uint32_t states_free[GCDUNE_CLASSES]; /* chunks to be had again, linked through their first word; 0 ends */
 	size_t blocks_committed;
-	size_t blocks_used;		/* SMALL, LARGE, TAIL */
-	size_t blocks_dirty;		/* FREE and not clean */
-	size_t blocks_peak;		/* of used + dirty */
+	size_t blocks_used;  /* SMALL, LARGE, TAIL */
+	size_t blocks_dirty; /* FREE and not clean */
+	size_t blocks_peak;  /* of used + dirty */
 	size_t pinned_blocks;
-	size_t limit;			/* bytes; 0: none */
-	uint64_t released;		/* bytes given back to the kernel */
-	_Atomic bool grew;		/* an event is due */
+	size_t limit;	   /* bytes; 0: none */
+	uint64_t released; /* bytes given back to the kernel */
+	_Atomic bool grew; /* an event is due */
 
 	/* Pacing (pacer.c). */
-	_Atomic int64_t allocated;	/* bytes given out since the last collection */
-	_Atomic int64_t trigger;	/* collect when allocated reaches it */
-	_Atomic uint64_t allocated_before;	/* bytes given out up to the last collection */
+	_Atomic int64_t allocated;	   /* bytes given out since the last collection */
+	_Atomic int64_t trigger;	   /* collect when allocated reaches it */
+	_Atomic uint64_t allocated_before; /* bytes given out up to the last collection */
 	_Atomic int disabled;
 
 	/* The cycle (cycle.c). */
 	_Atomic uint64_t collections;
-	size_t live_bytes;		/* by the last collection */
-	size_t leaf_bytes;		/* of these, leaf objects' */
+	size_t live_bytes; /* by the last collection */
+	size_t leaf_bytes; /* of these, leaf objects' */
 	size_t root_bytes;
 };
 
@@ -197,7 +205,7 @@ static inline bool gcdune_kind_is_leaf(unsigned kind)
 struct gcdune_ref {
 	char *object;
 	uint8_t *state;
-	struct gcdune_block *block;	/* of the object's start */
+	struct gcdune_block *block; /* of the object's start */
 };
 
 static inline size_t gcdune_ref_size(const struct gcdune_ref *ref)
@@ -223,7 +231,8 @@ static inline bool gcdune_resolve(uintptr_t address, struct gcdune_ref *ref)
 
 		if (slot >= block->nslots)
 			return false;
-		ref->object = (char *)(gcdune_heap.base + (offset - within)) + (size_t)slot * block->granules * GCDUNE_GRANULE;
+		ref->object = (char *)(gcdune_heap.base + (offset - within)) +
+			      (size_t)slot * block->granules * GCDUNE_GRANULE;
 		ref->state = gcdune_block_states(block) + slot;
 		ref->block = block;
 		return true;
@@ -240,8 +249,8 @@ static inline bool gcdune_resolve(uintptr_t address, struct gcdune_ref *ref)
 	return true;
 }
 
-/* Whether it is a live object. Asked by a thread that may be stopped at any instruction: a collection between the two reads
- * changes both, and then they are read again. */
+/* Whether it is a live object. Asked by a thread that may be stopped at any instruction: a collection between the two
+ * reads changes both, and then they are read again. */
 static inline bool gcdune_ref_live(const struct gcdune_ref *ref)
 {
 	uint8_t color, state;
@@ -256,7 +265,7 @@ static inline bool gcdune_ref_live(const struct gcdune_ref *ref)
 /* The same for what is known to be an object. */
 static inline struct gcdune_ref gcdune_ref_of(const void *object)
 {
-	struct gcdune_ref ref = { NULL, NULL, NULL };
+	struct gcdune_ref ref = {NULL, NULL, NULL};
 
 	gcdune_resolve((uintptr_t)object, &ref);
 	return ref;

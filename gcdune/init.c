@@ -15,14 +15,15 @@
 struct gcdune_heap gcdune_heap = {
 	.nkinds = GCDUNE_KIND_FIRST_USER,
 	.color = 1,
-	.kinds = {
-		[GCDUNE_KIND_SCANNED] = { .scan = GCDUNE_SCAN_WORDS },
-		[GCDUNE_KIND_LEAF] = { .scan = GCDUNE_SCAN_NONE },
-		[GCDUNE_KIND_PINNED] = { .scan = GCDUNE_SCAN_WORDS, .pinned = 1 },
-		[GCDUNE_KIND_PINNED_LEAF] = { .scan = GCDUNE_SCAN_NONE, .pinned = 1 },
-		[GCDUNE_KIND_TYPED] = { .scan = GCDUNE_SCAN_TYPED },
-		[GCDUNE_KIND_EPHEMERON] = { .scan = GCDUNE_SCAN_EPHEMERON },
-	},
+	.kinds =
+		{
+			[GCDUNE_KIND_SCANNED] = {.scan = GCDUNE_SCAN_WORDS},
+			[GCDUNE_KIND_LEAF] = {.scan = GCDUNE_SCAN_NONE},
+			[GCDUNE_KIND_PINNED] = {.scan = GCDUNE_SCAN_WORDS, .pinned = 1},
+			[GCDUNE_KIND_PINNED_LEAF] = {.scan = GCDUNE_SCAN_NONE, .pinned = 1},
+			[GCDUNE_KIND_TYPED] = {.scan = GCDUNE_SCAN_TYPED},
+			[GCDUNE_KIND_EPHEMERON] = {.scan = GCDUNE_SCAN_EPHEMERON},
+		},
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -49,7 +50,8 @@ static int start(void)
 	memset(heap->sweep, 0xff, sizeof heap->sweep);
 	error = gcdune_block_init(reserve_size());
 	if (error) {
-		gcdune_warn("no address space for a heap of %zu MiB or less: raise the limit (ulimit -v) or lower GCDUNE_RESERVE",
+		gcdune_warn("no address space for a heap of %zu MiB or less: raise the limit (ulimit -v) or lower "
+			    "GCDUNE_RESERVE",
 			    reserve_size() >> 20);
 		return error;
 	}
@@ -60,7 +62,8 @@ static int start(void)
 	}
 	error = gcdune_stop_init();
 	if (error) {
-		gcdune_warn("the signal to stop threads (%d) cannot be used: %s", gcdune_options.signal, strerrordesc_np(-error));
+		gcdune_warn("the signal to stop threads (%d) cannot be used: %s", gcdune_options.signal,
+			    strerrordesc_np(-error));
 		return error;
 	}
 	gcdune_pacer_init();

@@ -1,6 +1,6 @@
-/* intercept-signal.c - stands in front of libc's functions that block signals or take them, so that no thread can hide from being stopped, or
- * take the stop for itself, by naming every signal there is. Only the signal that stops threads is left out of what the
- * program asks for. Not part of libgc.so.1 (see intercept.c). */
+/* intercept-signal.c - stands in front of libc's functions that block signals or take them, so that no thread can hide
+ * from being stopped, or take the stop for itself, by naming every signal there is. Only the signal that stops threads
+ * is left out of what the program asks for. Not part of libgc.so.1 (see intercept.c). */
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>

@@ -1,8 +1,9 @@
-/* intercept.c - stands in front of libc's functions that make and end threads, so that threads are found without the program's help. Not
- * part of libgc.so.1, whose programs call GC_pthread_create and its like.
+/* intercept.c - stands in front of libc's functions that make and end threads, so that threads are found without the
+ * program's help. Not part of libgc.so.1, whose programs call GC_pthread_create and its like.
  *
- * From pthread_create to pthread_join (or the end of a detached thread) a thread has a record (struct gcdune_start), whose `arg' is
- * a root: first the argument on its way to the thread, at last the result on its way to the joiner. Records are under heap.cycle. */
+ * From pthread_create to pthread_join (or the end of a detached thread) a thread has a record (struct gcdune_start),
+ * whose `arg' is a root: first the argument on its way to the thread, at last the result on its way to the joiner.
+ * Records are under heap.cycle. */
 #include <errno.h>
 #include <pthread.h>
 #include <time.h>
@@ -37,12 +38,13 @@ GCDUNE_INTERCEPT void pthread_exit(void *result)
 	__builtin_unreachable();
 }
 
-/* The record is looked up before the join: after it the descriptor may be another thread's, and be so already for long. */
-#define JOIN(name, ...) \
-	uint64_t serial = gcdune_start_serial(thread); \
-	int error = GCDUNE_REAL(name)(thread, __VA_ARGS__); \
-	if (!error) \
-		gcdune_start_joined(serial);	/* the result has arrived where the caller wants it */ \
+/* The record is looked up before the join: after it the descriptor may be another thread's, and be so already for long.
+ */
+#define JOIN(name, ...)                                                                                                \
+	uint64_t serial = gcdune_start_serial(thread);                                                                 \
+	int error = GCDUNE_REAL(name)(thread, __VA_ARGS__);                                                            \
+	if (!error)                                                                                                    \
+		gcdune_start_joined(serial); /* the result has arrived where the caller wants it */                    \
 	return error
 
 GCDUNE_INTERCEPT int pthread_join(pthread_t thread, void **result)
@@ -60,7 +62,8 @@ GCDUNE_INTERCEPT int pthread_timedjoin_np(pthread_t thread, void **result, const
 	JOIN(pthread_timedjoin_np, result, until);
 }
 
-GCDUNE_INTERCEPT int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock, const struct timespec *until)
+GCDUNE_INTERCEPT int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock,
+					  const struct timespec *until)
 {
 	JOIN(pthread_clockjoin_np, result, clock, until);
 }

@@ -10,12 +10,13 @@
 #define GCDUNE_INTERCEPT __attribute__((visibility("default")))
 
 /* libc's own function NAME, looked up once. */
-#define GCDUNE_REAL(name) ({ \
-	static __typeof__(name) *real; \
-	if (!__atomic_load_n(&real, __ATOMIC_RELAXED)) \
-		__atomic_store_n(&real, (__typeof__(name) *)gcdune_intercept_next(#name), __ATOMIC_RELAXED); \
-	real; \
-})
+#define GCDUNE_REAL(name)                                                                                              \
+	({                                                                                                             \
+		static __typeof__(name) *real;                                                                         \
+		if (!__atomic_load_n(&real, __ATOMIC_RELAXED))                                                         \
+			__atomic_store_n(&real, (__typeof__(name) *)gcdune_intercept_next(#name), __ATOMIC_RELAXED);   \
+		real;                                                                                                  \
+	})
 
 static inline void *gcdune_intercept_next(const char *name)
 {

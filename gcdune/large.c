@@ -1,6 +1,6 @@
-/* large.c - objects above GCDUNE_SMALL_MAX: runs of whole blocks, one slot state each. Freed at once after marking (sweep.c) or
- * by gcdune_free; resized in place where the neighbouring blocks allow. Memory beyond the object in its last block is never
- * touched. Callers: alloc.c. */
+/* large.c - objects above GCDUNE_SMALL_MAX: runs of whole blocks, one slot state each. Freed at once after marking
+ * (sweep.c) or by gcdune_free; resized in place where the neighbouring blocks allow. Memory beyond the object in its
+ * last block is never touched. Callers: alloc.c. */
 #include <string.h>
 
 #include "alloc.h"
@@ -17,7 +17,8 @@ static uint32_t blocks_for(size_t size)
 static void describe(uint32_t index, uint32_t first, uint32_t count)
 {
 	for (uint32_t i = first; i < count; i++) {
-		heap->blocks[index + i] = (struct gcdune_block){ .use = GCDUNE_USE_TAIL, .kind = heap->blocks[index].kind };
+		heap->blocks[index + i] =
+			(struct gcdune_block){.use = GCDUNE_USE_TAIL, .kind = heap->blocks[index].kind};
 		heap->spans[index + i].head = index;
 	}
 }
@@ -44,8 +45,8 @@ void *gcdune_large_alloc(struct gcdune_thread *thread, size_t size, size_t align
 		return NULL;
 	}
 	if (extra) {
-		/* Give back what lies before and behind the aligned part. Blocks that were clean count as dirty from here
-		 * on: a little too much, never too little. */
+		/* Give back what lies before and behind the aligned part. Blocks that were clean count as dirty from
+		 * here on: a little too much, never too little. */
 		uintptr_t address = gcdune_block_address(index);
 		uint32_t before = (uint32_t)((((address + align - 1) & ~(align - 1)) - address) >> GCDUNE_BLOCK_SHIFT);
 
@@ -57,8 +58,11 @@ void *gcdune_large_alloc(struct gcdune_thread *thread, size_t size, size_t align
 	}
 	/* Until it is cleared the object counts as leaf: what it holds now must not be taken for pointers. */
 	heap->blocks[index] = (struct gcdune_block){
-		.states = states, .nslots = 1, .kind = leaf ? (uint8_t)kind : GCDUNE_KIND_LEAF,
-		.use = GCDUNE_USE_LARGE, .color = heap->color,
+		.states = states,
+		.nslots = 1,
+		.kind = leaf ? (uint8_t)kind : GCDUNE_KIND_LEAF,
+		.use = GCDUNE_USE_LARGE,
+		.color = heap->color,
 	};
 	heap->spans[index].bytes = bytes;
 	heap->spans[index].length = count;

@@ -1,11 +1,12 @@
-/* mark.c - owns the markers. The loop takes a burst of entries from the stack, finds the slot each means, asks the memory for the slot's
- * state and contents, and puts it into a queue; what leaves the queue at the other end, a burst later, is tested, marked and
- * scanned, by when its cache lines have arrived (Cher, Hosking and Vitek, "Software prefetching for mark-sweep garbage
- * collection", ASPLOS 2004; entries are tested after the queue, not before, as in Garner, Blackburn and Frampton, "Effective
- * prefetch for mark-sweep garbage collection", ISMM 2007).
+/* mark.c - owns the markers. The loop takes a burst of entries from the stack, finds the slot each means, asks the
+ * memory for the slot's state and contents, and puts it into a queue; what leaves the queue at the other end, a burst
+ * later, is tested, marked and scanned, by when its cache lines have arrived (Cher, Hosking and Vitek, "Software
+ * prefetching for mark-sweep garbage collection", ASPLOS 2004; entries are tested after the queue, not before, as in
+ * Garner, Blackburn and Frampton, "Effective prefetch for mark-sweep garbage collection", ISMM 2007).
  *
- * Several markers may meet at an object: each may find it white, each stores the same black, and it is scanned twice. That costs time, never
- * an object. All other writes while marking are by one thread or idempotent (block colour, OVERFLOW).
+ * Several markers may meet at an object: each may find it white, each stores the same black, and it is scanned twice.
+ * That costs time, never an object. All other writes while marking are by one thread or idempotent (block colour,
+ * OVERFLOW).
  *
  * The invariant that verify.c checks: when marking is over, a black object points to no white one. */
 #define _GNU_SOURCE
@@ -15,7 +16,6 @@
 #include <signal.h>
 #include <string.h>
 
-#include "meta.h"
 #include "options.h"
 #include "os.h"
 #include "roots.h"
@@ -29,116 +29,15 @@ static const size_t BYTES_PER_MARKER = (size_t)2 << 20;
 
 struct gcdune_marker gcdune_mark_main;
 static uint8_t white, black;
-static unsigned helpers;		/* that exist */
+static unsigned helpers; /* that exist */
 static unsigned cores;
 static _Atomic unsigned took_part;
-static _Atomic bool overflowed, roots_overflowed;
 static _Atomic uint64_t helper_bytes, helper_leaf_bytes, helper_objects;
-static struct gcdune_ephemeron *_Atomic helper_ephemerons;
-
-/* ---- The stack of a marker ---- */
-
-static bool marker_init(struct gcdune_marker *m)
-{
-	memset(m, 0, sizeof *m);
-	m->segment = gcdune_segment_take();
-	if (m->segment)
-		m->top = m->segment->entries;
-	return m->segment != NULL;
-}
-
-static void note_overflow(struct gcdune_marker *m)
-{
-	if (m->source)
-		m->source->flags |= GCDUNE_BLOCK_OVERFLOW;
-	else
-		roots_overflowed = true;
-	overflowed = true;
-}
-
-bool gcdune_marker_room(struct gcdune_marker *m)
-{
-	struct gcdune_segment *fresh = m->spare ? m->spare : gcdune_segment_take();
-
-	m->spare = NULL;
-	if (!fresh) {
-		note_overflow(m);
-		return false;
-	}
-	m->segment->count = (uint64_t)(m->top - m->segment->entries);
-	if (gcdune_worklist_wanted()) {
-		/* What was found first is likely to lead furthest: give that away. */
-		struct gcdune_segment *old = m->below ? m->below : m->segment;
-
-		if (old == m->below) {
-			m->below = old->next;
-			m->segment->next = m->below;
-			m->below = m->segment;
-		}
-		gcdune_worklist_share(old);
-	} else {
-		m->segment->next = m->below;
-		m->below = m->segment;
-	}
-	m->segment = fresh;
-	m->top = fresh->entries;
-	return true;
-}
-
-/* The segment is used up: go on with one below. False: there is none. */
-static bool marker_below(struct gcdune_marker *m)
-{
-	struct gcdune_segment *full = m->below;
-
-	if (!full)
-		return false;
-	if (m->spare)
-		gcdune_segment_give(m->segment);
-	else
-		m->spare = m->segment;
-	m->below = full->next;
-	m->segment = full;
-	m->top = full->entries + full->count;
-	return true;
-}
-
-/* Someone is idle: gives away the older half of what is here. Old entries lead furthest (in a tree, they are its upper
- * branches), and a marker's stack may never fill a segment. */
-static __attribute__((noinline)) void share_half(struct gcdune_marker *m)
-{
-	struct gcdune_segment *segment = m->below;
-
-	if (segment) {
-		m->below = segment->next;
-		gcdune_worklist_share(segment);
-		return;
-	}
-	size_t n = (size_t)(m->top - m->segment->entries), half = n / 2;
-
-	if (!half)
-		return;
-	segment = m->spare ? m->spare : gcdune_segment_take();
-	m->spare = NULL;
-	if (!segment)
-		return;
-	memcpy(segment->entries, m->segment->entries, half * sizeof *m->top);
-	segment->count = half;
-	memmove(m->segment->entries, m->segment->entries + half, (n - half) * sizeof *m->top);
-	m->top -= half;
-	gcdune_worklist_share(segment);
-}
-
-static void marker_adopt(struct gcdune_marker *m, struct gcdune_segment *segment)
-{
-	gcdune_segment_give(m->segment);
-	m->segment = segment;
-	m->top = segment->entries + segment->count;
-}
 
 /* ---- Scanning ---- */
 
-static inline __attribute__((no_sanitize("address", "thread"))) void scan_words(struct gcdune_marker *m, const uintptr_t *from,
-									       const uintptr_t *to, uint64_t flags)
+static inline __attribute__((no_sanitize("address", "thread"))) void
+scan_words(struct gcdune_marker *m, const uintptr_t *from, const uintptr_t *to, uint64_t flags)
 {
 	for (; from < to; from++)
 		gcdune_marker_word(m, *from, flags);
@@ -162,7 +61,8 @@ void gcdune_scan_object(struct gcdune_marker *m, const struct gcdune_ref *ref)
 		break;
 	case GCDUNE_SCAN_TYPED:
 		if (large) {
-			gcdune_marker_push(m, gcdune_slice((uintptr_t)ref->object, size / GCDUNE_PAGE, GCDUNE_ENTRY_TYPED));
+			gcdune_marker_push(
+				m, gcdune_slice((uintptr_t)ref->object, size / GCDUNE_PAGE, GCDUNE_ENTRY_TYPED));
 		} else {
 			size_t words = size / sizeof(uintptr_t) - 1;
 
@@ -193,7 +93,7 @@ static __attribute__((noinline)) void scan_slice(struct gcdune_marker *m, uint64
 {
 	uintptr_t address = (uintptr_t)(entry & (((uint64_t)1 << 36) - 1)) << 12;
 	uint64_t pages = entry >> 36 & GCDUNE_SLICE_PAGES_MAX, flags = entry & GCDUNE_ENTRY_TYPED;
-	struct gcdune_ref ref = gcdune_ref_of((void *)address);		/* it is in a marked object */
+	struct gcdune_ref ref = gcdune_ref_of((void *)address); /* it is in a marked object */
 
 	m->source = ref.block;
 	while (pages > 1) {
@@ -205,30 +105,14 @@ static __attribute__((noinline)) void scan_slice(struct gcdune_marker *m, uint64
 	const uintptr_t *words = (const uintptr_t *)address;
 
 	if (flags & GCDUNE_ENTRY_TYPED) {
-		size_t last = gcdune_ref_size(&ref) / sizeof(uintptr_t) - 1, from = (address - (uintptr_t)ref.object) / sizeof(uintptr_t);
+		size_t last = gcdune_ref_size(&ref) / sizeof(uintptr_t) - 1,
+		       from = (address - (uintptr_t)ref.object) / sizeof(uintptr_t);
 		size_t to = from + GCDUNE_PAGE / sizeof(uintptr_t);
 
 		gcdune_scan_typed(m, ref.object, ((uintptr_t *)ref.object)[last], from, to < last ? to : last);
 	} else {
 		scan_words(m, words, words + GCDUNE_PAGE / sizeof *words, 0);
 	}
-}
-
-/* ---- Ephemerons ---- */
-
-/* Keys of pending ephemerons, when there are long chains of them: from a key to its ephemerons. Such a key has the state
- * GCDUNE_COLOR_KEY in place of white, so that visit() comes by here when it marks one; one marker only. */
-static struct gcdune_table keys;
-
-static __attribute__((noinline)) void visit_key(struct gcdune_marker *m, const struct gcdune_ref *ref)
-{
-	struct gcdune_entry *entry = gcdune_table_find(&keys, (uintptr_t)ref->object);
-	struct gcdune_ephemeron *list = (struct gcdune_ephemeron *)entry->value[0];
-
-	gcdune_table_remove(&keys, entry);
-	m->source = NULL;
-	for (; list; list = list->next)
-		gcdune_marker_word(m, (uintptr_t)list->value, GCDUNE_ENTRY_ROOT);
 }
 
 /* ---- The loop ---- */
@@ -238,10 +122,10 @@ static inline bool marker_has_room(struct gcdune_marker *m, size_t entries)
 	return (size_t)(m->segment->entries + GCDUNE_SEGMENT_ENTRIES - m->top) >= entries || gcdune_marker_room(m);
 }
 
-/* What could be an address is pushed without a branch: whether a word is one is anyone's guess, and a wrong guess costs more than the
- * store. There is room for all. */
-static inline __attribute__((no_sanitize("address", "thread"))) void scan_small(struct gcdune_marker *m, const uintptr_t *word,
-									       size_t granules)
+/* What could be an address is pushed without a branch: whether a word is one is anyone's guess, and a wrong guess costs
+ * more than the store. There is room for all. */
+static inline __attribute__((no_sanitize("address", "thread"))) void scan_small(struct gcdune_marker *m,
+										const uintptr_t *word, size_t granules)
 {
 	const uintptr_t base = heap->base;
 	const size_t size = heap->size;
@@ -265,7 +149,7 @@ static inline __attribute__((always_inline)) void visit(struct gcdune_marker *m,
 
 	if (state != m->white) {
 		if (__builtin_expect(state == GCDUNE_COLOR_KEY, 0))
-			visit_key(m, ref);
+			gcdune_ephemeron_visit_key(m, ref);
 		else
 			return;
 	}
@@ -273,7 +157,7 @@ static inline __attribute__((always_inline)) void visit(struct gcdune_marker *m,
 	if (__atomic_load_n(&ref->block->color, __ATOMIC_RELAXED) != m->black)
 		__atomic_store_n(&ref->block->color, m->black, __ATOMIC_RELAXED);
 	if (!(++m->objects & (SHARE_EVERY - 1)) && gcdune_worklist_wanted())
-		share_half(m);
+		gcdune_marker_share(m);
 	size_t granules = ref->block->granules;
 
 	if (__builtin_expect(ref->block->flags & GCDUNE_BLOCK_WORDS, 1)) {
@@ -294,12 +178,12 @@ static inline __attribute__((always_inline)) void visit(struct gcdune_marker *m,
 		gcdune_scan_object(m, ref);
 }
 
-/* Takes up to BURST addresses off the stack and asks for their memory, in a loop as short as can be: the processor has only so
- * many instructions in flight, and so only that many misses at a time. False: the stack is empty. */
+/* Takes up to BURST addresses off the stack and asks for their memory, in a loop as short as can be: the processor has
+ * only so many instructions in flight, and so only that many misses at a time. False: the stack is empty. */
 static inline bool fetch(struct gcdune_marker *m)
 {
 	for (unsigned n = 0; n < BURST;) {
-		if (m->top == m->segment->entries && !marker_below(m))
+		if (m->top == m->segment->entries && !gcdune_marker_below(m))
 			return false;
 		uint64_t entry = *--m->top;
 
@@ -330,7 +214,7 @@ static void drain(struct gcdune_marker *m)
 		unsigned waiting = m->head - m->tail;
 
 		if (more && waiting <= GCDUNE_QUEUE - BURST)
-			continue;	/* there is room for another burst before the first is looked at */
+			continue; /* there is room for another burst before the first is looked at */
 		if (!waiting)
 			return;
 		for (unsigned n = waiting < BURST ? waiting : BURST; n > 0; n--)
@@ -350,11 +234,11 @@ void *gcdune_mark_helper(void *arg)
 {
 	struct gcdune_marker m;
 	bool was_active = false;
-	uint64_t last = UINT64_MAX;	/* the collection that it was last part of */
+	uint64_t last = UINT64_MAX; /* the collection that it was last part of */
 
 	(void)arg;
-	while (!marker_init(&m))
-		gcdune_os_futex_wait_for(&helpers, helpers, 100000000u);	/* no memory now; perhaps later */
+	while (!gcdune_marker_init(&m))
+		gcdune_os_futex_wait_for(&helpers, helpers, 100000000u); /* no memory now; perhaps later */
 	for (;;) {
 		struct gcdune_segment *segment = gcdune_worklist_wait(was_active);
 
@@ -363,19 +247,19 @@ void *gcdune_mark_helper(void *arg)
 		last = heap->collections;
 		was_active = true;
 		set_colors(&m);
-		marker_adopt(&m, segment);
+		gcdune_marker_adopt(&m, segment);
 		drain(&m);
 		helper_bytes += m.bytes;
 		helper_leaf_bytes += m.leaf_bytes;
 		helper_objects += m.objects;
 		m.bytes = m.leaf_bytes = m.objects = 0;
 		while (m.ephemerons) {
-			struct gcdune_ephemeron *e = m.ephemerons, *head = helper_ephemerons;
+			struct gcdune_ephemeron *e = m.ephemerons, *head = gcdune_mark_ephemerons;
 
 			m.ephemerons = e->next;
 			do
 				e->next = head;
-			while (!atomic_compare_exchange_weak(&helper_ephemerons, &head, e));
+			while (!atomic_compare_exchange_weak(&gcdune_mark_ephemerons, &head, e));
 		}
 	}
 	return NULL;
@@ -398,7 +282,7 @@ static void make_helpers(unsigned want)
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
 		pthread_attr_destroy(&attr);
 		if (error)
-			return;		/* fewer markers do as well */
+			return; /* fewer markers do as well */
 		helpers++;
 	}
 }
@@ -421,7 +305,7 @@ void gcdune_mark_prepare(void)
 int gcdune_mark_init(void)
 {
 	cores = gcdune_os_cores();
-	if (gcdune_worklist_init() || !marker_init(&gcdune_mark_main))
+	if (gcdune_worklist_init() || !gcdune_marker_init(&gcdune_mark_main))
 		return -1;
 	return 0;
 }
@@ -452,19 +336,19 @@ static void drain_all(void)
 		segment = gcdune_worklist_next();
 		if (!segment)
 			return;
-		marker_adopt(m, segment);
+		gcdune_marker_adopt(m, segment);
 	}
 }
 
-/* Scans again, alone and one by one, the marked objects of blocks in which a scan was cut short. Each object is scanned with an empty stack, which
- * has room for all it points to, so every round marks something new or is the last. */
+/* Scans again, alone and one by one, the marked objects of blocks in which a scan was cut short. Each object is scanned
+ * with an empty stack, which has room for all it points to, so every round marks something new or is the last. */
 static void recover(void)
 {
 	struct gcdune_marker *m = &gcdune_mark_main;
 
 	gcdune_worklist_helpers(0);
-	while (atomic_exchange(&overflowed, false)) {
-		if (atomic_exchange(&roots_overflowed, false)) {
+	while (atomic_exchange(&gcdune_mark_overflowed, false)) {
+		if (atomic_exchange(&gcdune_roots_overflowed, false)) {
 			gcdune_roots_mark();
 			drain_all();
 		}
@@ -481,9 +365,9 @@ static void recover(void)
 			uint8_t *states = gcdune_block_states(block);
 
 			for (unsigned slot = 0; slot < block->nslots; slot++) {
-				struct gcdune_ref ref = {
-					(char *)gcdune_block_address(i) + (size_t)slot * block->granules * GCDUNE_GRANULE, states + slot, block
-				};
+				struct gcdune_ref ref = {(char *)gcdune_block_address(i) +
+								 (size_t)slot * block->granules * GCDUNE_GRANULE,
+							 states + slot, block};
 
 				if (*ref.state != black)
 					continue;
@@ -494,108 +378,11 @@ static void recover(void)
 	}
 }
 
-static void collect_ephemerons(void)
+void gcdune_mark_run(void)
 {
-	struct gcdune_ephemeron *list = atomic_exchange(&helper_ephemerons, NULL), *next;
-
-	for (; list; list = next) {
-		next = list->next;
-		list->next = gcdune_mark_main.ephemerons;
-		gcdune_mark_main.ephemerons = list;
-	}
-}
-
-/* One pass over the pending ephemerons: marks the values whose keys have been marked since. */
-static bool ephemerons_pass(struct gcdune_marker *m)
-{
-	struct gcdune_ephemeron *list = m->ephemerons, *next;
-	bool progress = false;
-
-	m->ephemerons = NULL;
-	for (; list; list = next) {
-		next = list->next;
-		if (gcdune_mark_is_dead(list->key)) {
-			list->next = m->ephemerons;
-			m->ephemerons = list;
-		} else {
-			m->source = NULL;
-			gcdune_marker_word(m, (uintptr_t)list->value, GCDUNE_ENTRY_ROOT);
-			progress = true;
-		}
-	}
-	return progress;
-}
-
-/* Every pending key gets an entry, so that marking one finds its values at once: linear however keys are chained. What
- * cannot be entered for want of memory stays pending for further passes. Returns whether anything was entered. */
-static bool ephemerons_by_key(struct gcdune_marker *m)
-{
-	struct gcdune_ephemeron *list = m->ephemerons, *next;
-
-	m->ephemerons = NULL;
-	for (; list; list = next) {
-		struct gcdune_ref ref = gcdune_ref_of(list->key);
-
-		next = list->next;
-		struct gcdune_entry *entry = gcdune_table_find(&keys, (uintptr_t)ref.object);
-
-		if (!entry && gcdune_table_reserve(&keys) == 0) {
-			entry = gcdune_table_insert(&keys, (uintptr_t)ref.object);
-			*ref.state = GCDUNE_COLOR_KEY;
-		}
-		struct gcdune_ephemeron **head = entry ? (struct gcdune_ephemeron **)&entry->value[0] : &m->ephemerons;
-
-		list->next = *head;
-		*head = list;
-	}
-	return keys.count != 0;
-}
-
-/* The keys that no one reached are white again, their ephemerons pending. */
-static void ephemerons_unlist(struct gcdune_marker *m)
-{
-	GCDUNE_TABLE_EACH(&keys, entry) {
-		struct gcdune_ephemeron *list = (struct gcdune_ephemeron *)entry->value[0], *next;
-
-		*gcdune_ref_of((void *)entry->key).state = white;
-		for (; list; list = next) {
-			next = list->next;
-			list->next = m->ephemerons;
-			m->ephemerons = list;
-		}
-		gcdune_table_remove(&keys, entry);
-	}
-}
-
-void gcdune_mark_drain(void)
-{
-	struct gcdune_marker *m = &gcdune_mark_main;
-
-	for (unsigned pass = 0;; pass++) {
-		drain_all();
-		if (overflowed)
-			recover();
-		collect_ephemerons();
-		if (!ephemerons_pass(m))
-			return;
-		if (pass >= 3 && ephemerons_by_key(m)) {
-			gcdune_worklist_helpers(0);
-			/* An ephemeron met on the way whose key is not marked yet may find it listed here: it waits for the next pass. */
-			drain_all();
-			if (overflowed)
-				recover();
-			ephemerons_unlist(m);
-		}
-	}
-}
-
-void gcdune_mark_clear_ephemerons(void)
-{
-	struct gcdune_ephemeron *list = gcdune_mark_main.ephemerons;
-
-	for (; list; list = list->next)
-		list->key = list->value = NULL;
-	gcdune_mark_main.ephemerons = NULL;
+	drain_all();
+	if (gcdune_mark_overflowed)
+		recover();
 }
 
 struct gcdune_marked gcdune_mark_end(void)
@@ -615,12 +402,14 @@ struct gcdune_marked gcdune_mark_end(void)
 
 /* ---- Roots and single objects ---- */
 
-/* A word that equals the start of a slot may also be a pointer one past the end of the object before it, if that fills its slot; a
- * root may be all that holds that one. (Were this done for every slot, a dropped tree would live as long as a pointer to the
- * object that happened to be allocated next: GCBench's stretch tree does.) */
-__attribute__((no_sanitize("address", "thread"))) void gcdune_mark_root_range(struct gcdune_marker *m, uintptr_t begin, uintptr_t end)
+/* A word that equals the start of a slot may also be a pointer one past the end of the object before it, if that fills
+ * its slot; a root may be all that holds that one. (Were this done for every slot, a dropped tree would live as long as
+ * a pointer to the object that happened to be allocated next: GCBench's stretch tree does.) */
+__attribute__((no_sanitize("address", "thread"))) void gcdune_mark_root_range(struct gcdune_marker *m, uintptr_t begin,
+									      uintptr_t end)
 {
-	const uintptr_t *word = (const uintptr_t *)((begin + 7) & ~(uintptr_t)7), *last = (const uintptr_t *)(end & ~(uintptr_t)7);
+	const uintptr_t *word = (const uintptr_t *)((begin + 7) & ~(uintptr_t)7),
+			*last = (const uintptr_t *)(end & ~(uintptr_t)7);
 	uintptr_t base = heap->base;
 	size_t size = heap->size;
 

@@ -1,31 +1,31 @@
-/* mark.h - marking: from what has been pushed to everything reachable from it (mark.c). Used by cycle.c, roots.c, finalize.c
- * and verify.c, all with the world stopped. */
+/* mark.h - marking: from what has been pushed to everything reachable from it (mark.c). Used by cycle.c, roots.c,
+ * finalize.c and verify.c, all with the world stopped. */
 #ifndef GCDUNE_MARK_H
 #define GCDUNE_MARK_H
 
 #include "heap.h"
 #include "worklist.h"
 
-#define GCDUNE_QUEUE 32		/* power of two */
+#define GCDUNE_QUEUE 32 /* power of two */
 
 struct gcdune_ephemeron {
 	void *key, *value;
-	struct gcdune_ephemeron *next;	/* while marking: its key was not marked yet */
+	struct gcdune_ephemeron *next; /* while marking: its key was not marked yet */
 	uintptr_t unused;
 };
 
 struct gcdune_marker {
-	uint64_t *top;				/* where the next entry goes */
-	struct gcdune_segment *segment;		/* that `top' points into */
-	struct gcdune_segment *below;		/* full ones */
-	struct gcdune_segment *spare;		/* an empty one, or NULL: saves a trip to the pool */
-	struct gcdune_block *source;		/* of the object being scanned; NULL: a root */
+	uint64_t *top;			/* where the next entry goes */
+	struct gcdune_segment *segment; /* that `top' points into */
+	struct gcdune_segment *below;	/* full ones */
+	struct gcdune_segment *spare;	/* an empty one, or NULL: saves a trip to the pool */
+	struct gcdune_block *source;	/* of the object being scanned; NULL: a root */
 	uint8_t white, black;
-	unsigned head, tail;			/* of the queue, counting on */
+	unsigned head, tail; /* of the queue, counting on */
 	struct gcdune_ref queue[GCDUNE_QUEUE];
-	uint64_t bytes, objects;		/* marked; of the bytes, those of leaf objects: */
+	uint64_t bytes, objects; /* marked; of the bytes, those of leaf objects: */
 	uint64_t leaf_bytes;
-	struct gcdune_ephemeron *ephemerons;	/* pending */
+	struct gcdune_ephemeron *ephemerons; /* pending */
 };
 
 /* The marker of the thread that collects. */
@@ -36,8 +36,14 @@ int gcdune_mark_init(void);
 void gcdune_mark_prepare(void);
 /* Chooses the new colour. */
 void gcdune_mark_begin(void);
-/* Marks until nothing is left, with the helpers; ephemerons whose keys live included. */
+/* Marks until nothing is left, with the helpers; but for ephemerons that were met before their keys. */
+void gcdune_mark_run(void);
+/* The same, with those whose keys are alive. */
 void gcdune_mark_drain(void);
+/* Those that helpers met. */
+extern _Atomic(struct gcdune_ephemeron *) gcdune_mark_ephemerons __attribute__((visibility("hidden")));
+/* A key in state COLOR_KEY is being marked. */
+void gcdune_ephemeron_visit_key(struct gcdune_marker *marker, const struct gcdune_ref *ref);
 /* Clears ephemerons with dead keys. After a drain. */
 void gcdune_mark_clear_ephemerons(void);
 struct gcdune_marked {
@@ -73,13 +79,26 @@ extern _Atomic uint8_t gcdune_displacements[GCDUNE_SMALL_MAX / 8] __attribute__(
 
 static inline bool gcdune_displacement_valid(size_t offset)
 {
-	return offset == 0 || (offset < GCDUNE_SMALL_MAX &&
-			       atomic_load_explicit(&gcdune_displacements[offset / 8], memory_order_relaxed) >> (offset % 8) & 1);
+	return offset == 0 ||
+	       (offset < GCDUNE_SMALL_MAX &&
+		atomic_load_explicit(&gcdune_displacements[offset / 8], memory_order_relaxed) >> (offset % 8) & 1);
 }
 /* Where a typed object keeps its layout. */
 gcdune_layout *gcdune_layout_of(void *object);
 
 /* ---- Pushing ---- */
+
+/* False: no memory. */
+bool gcdune_marker_init(struct gcdune_marker *marker);
+/* The segment is used up: goes on with one below. False: there is none. */
+bool gcdune_marker_below(struct gcdune_marker *marker);
+/* Goes on with SEGMENT; its own is empty. */
+void gcdune_marker_adopt(struct gcdune_marker *marker, struct gcdune_segment *segment);
+/* Someone is idle: gives work away. */
+void gcdune_marker_share(struct gcdune_marker *marker);
+/* Some block is flagged OVERFLOW; some root was not pushed. */
+extern _Atomic bool gcdune_mark_overflowed __attribute__((visibility("hidden")));
+extern _Atomic bool gcdune_roots_overflowed __attribute__((visibility("hidden")));
 
 /* Makes room for at least one entry. False: there is none, and the overflow has been noted. */
 bool gcdune_marker_room(struct gcdune_marker *marker);

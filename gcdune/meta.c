@@ -1,5 +1,5 @@
-/* meta.c - see meta.h. Owns a few mappings cut into power-of-two pieces, with a free list each, under one lock that is only
- * held for a few instructions. */
+/* meta.c - see meta.h. Owns a few mappings cut into power-of-two pieces, with a free list each, under one lock that is
+ * only held for a few instructions. */
 #include "meta.h"
 
 #include <errno.h>
@@ -37,7 +37,8 @@ void *gcdune_meta_alloc(size_t size)
 		memcpy(&free_list[order], memory, sizeof(void *));
 	} else {
 		if ((size_t)(chunk_end - chunk) < rounded) {
-			/* What is left of the old chunk is given up: at most a quarter MiB in all that is ever mapped. */
+			/* What is left of the old chunk is given up: at most a quarter MiB in all that is ever mapped.
+			 */
 			char *fresh = gcdune_os_map(CHUNK);
 
 			if (fresh) {
@@ -100,7 +101,8 @@ static int rehash(struct gcdune_table *table)
 	gcdune_os_unmap(table->buckets, table->nbuckets * sizeof *buckets);
 	table->buckets = buckets;
 	table->nbuckets = n;
-	GCDUNE_TABLE_EACH(table, entry) {
+	GCDUNE_TABLE_EACH(table, entry)
+	{
 		uint32_t bucket = bucket_of(table, entry->key);
 
 		entry->next = buckets[bucket];
@@ -148,7 +150,7 @@ struct gcdune_entry *gcdune_table_insert(struct gcdune_table *table, uintptr_t k
 		index = ++table->used;
 	struct gcdune_entry *entry = &table->entries[index - 1];
 
-	*entry = (struct gcdune_entry){ .key = key, .next = table->buckets[bucket] };
+	*entry = (struct gcdune_entry){.key = key, .next = table->buckets[bucket]};
 	table->buckets[bucket] = index;
 	table->count++;
 	return entry;
@@ -162,7 +164,7 @@ void gcdune_table_remove(struct gcdune_table *table, struct gcdune_entry *entry)
 	while (*link != index)
 		link = &table->entries[*link - 1].next;
 	*link = entry->next;
-	*entry = (struct gcdune_entry){ .next = table->free };
+	*entry = (struct gcdune_entry){.next = table->free};
 	table->free = index;
 	table->count--;
 }

@@ -1,12 +1,13 @@
-/* meta.h - memory for the collector's own records (threads, caches, tables), outside the heap and outside malloc (meta.c).
- * Never scanned unless a caller arranges for it. */
+/* meta.h - memory for the collector's own records (threads, caches, tables), outside the heap and outside malloc
+ * (meta.c). Never scanned unless a caller arranges for it. */
 #ifndef GCDUNE_META_H
 #define GCDUNE_META_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Zeroed memory, aligned to 64; NULL when the kernel has none. Critical section, or the world stopped. Sizes up to 256 KiB. */
+/* Zeroed memory, aligned to 64; NULL when the kernel has none. Critical section, or the world stopped. Sizes up to 256
+ * KiB. */
 void *gcdune_meta_alloc(size_t size);
 void gcdune_meta_free(void *memory, size_t size);
 void gcdune_meta_after_fork(void);
@@ -15,19 +16,19 @@ void gcdune_meta_unlock(void);
 
 /* A hash table from a non-zero word to three words; entries keep their index until removed. No lock of its own. */
 struct gcdune_entry {
-	uintptr_t key;		/* 0: unused */
+	uintptr_t key; /* 0: unused */
 	uintptr_t value[3];
-	uint32_t next;		/* in its bucket, or on the free list; index + 1 */
+	uint32_t next; /* in its bucket, or on the free list; index + 1 */
 };
 
 struct gcdune_table {
 	struct gcdune_entry *entries;
 	uint32_t *buckets;
-	uint32_t nbuckets;	/* power of two or 0 */
-	uint32_t capacity;	/* of entries */
-	uint32_t used;		/* entries ever used: the ones to walk */
+	uint32_t nbuckets; /* power of two or 0 */
+	uint32_t capacity; /* of entries */
+	uint32_t used;	   /* entries ever used: the ones to walk */
 	uint32_t count;
-	uint32_t free;		/* index + 1 */
+	uint32_t free; /* index + 1 */
 };
 
 /* Makes room for one more. 0 or -ENOMEM. */
@@ -38,8 +39,8 @@ struct gcdune_entry *gcdune_table_insert(struct gcdune_table *table, uintptr_t k
 void gcdune_table_remove(struct gcdune_table *table, struct gcdune_entry *entry);
 
 /* Entries may be removed while walking. */
-#define GCDUNE_TABLE_EACH(table, entry) \
-	for (struct gcdune_entry *entry = (table)->entries; entry < (table)->entries + (table)->used; entry++) \
+#define GCDUNE_TABLE_EACH(table, entry)                                                                                \
+	for (struct gcdune_entry *entry = (table)->entries; entry < (table)->entries + (table)->used; entry++)         \
 		if (entry->key)
 
 #endif

@@ -31,22 +31,22 @@ static const struct option {
 	const char *name;
 	enum type type;
 	void *value;
-	bool early;		/* has no effect once the heap exists */
+	bool early; /* has no effect once the heap exists */
 	const char *wants;
 } table[] = {
-	{ "stats", TEXT, &gcdune_options.stats, false, "1 or a file name" },
-	{ "torture", NUMBER, &gcdune_options.torture, true, "a number of allocations, 0 for none" },
-	{ "verify", FLAG, &gcdune_options.verify, false, "0 or 1" },
-	{ "verify_plant", FLAG, &gcdune_options.verify_plant, false, "0 or 1" },
-	{ "heap_limit", SIZE, &gcdune_options.heap_limit, false, "a size such as 512M" },
-	{ "heap_initial", SIZE, &gcdune_options.heap_initial, true, "a size such as 64M" },
-	{ "reserve", SIZE, &gcdune_options.reserve, true, "a size such as 64G" },
-	{ "growth", PERCENT, &gcdune_options.growth, false, "a percentage from 10 to 1000" },
-	{ "markers", COUNT, &gcdune_options.markers, false, "a number of threads from 1 to 64, 0 to choose" },
-	{ "mark_segments", COUNT, &gcdune_options.mark_segments, true, "a number, 0 for no bound" },
-	{ "signal", SIGNAL, &gcdune_options.signal, true, "a signal's number or name such as SIGPWR" },
-	{ "hugepages", HUGE_PAGES, &gcdune_options.hugepages, true, "auto, on or off" },
-	{ "release", FLAG, &gcdune_options.release, false, "on or off" },
+	{"stats", TEXT, &gcdune_options.stats, false, "1 or a file name"},
+	{"torture", NUMBER, &gcdune_options.torture, true, "a number of allocations, 0 for none"},
+	{"verify", FLAG, &gcdune_options.verify, false, "0 or 1"},
+	{"verify_plant", FLAG, &gcdune_options.verify_plant, false, "0 or 1"},
+	{"heap_limit", SIZE, &gcdune_options.heap_limit, false, "a size such as 512M"},
+	{"heap_initial", SIZE, &gcdune_options.heap_initial, true, "a size such as 64M"},
+	{"reserve", SIZE, &gcdune_options.reserve, true, "a size such as 64G"},
+	{"growth", PERCENT, &gcdune_options.growth, false, "a percentage from 10 to 1000"},
+	{"markers", COUNT, &gcdune_options.markers, false, "a number of threads from 1 to 64, 0 to choose"},
+	{"mark_segments", COUNT, &gcdune_options.mark_segments, true, "a number, 0 for no bound"},
+	{"signal", SIGNAL, &gcdune_options.signal, true, "a signal's number or name such as SIGPWR"},
+	{"hugepages", HUGE_PAGES, &gcdune_options.hugepages, true, "auto, on or off"},
+	{"release", FLAG, &gcdune_options.release, false, "on or off"},
 };
 
 static int parse_size(const char *text, size_t *size)
@@ -62,10 +62,15 @@ static int parse_size(const char *text, size_t *size)
 	if (errno || end == text)
 		return -EINVAL;
 	switch (toupper((unsigned char)*end)) {
-	case 'T': shift += 10; /* fall through */
-	case 'G': shift += 10; /* fall through */
-	case 'M': shift += 10; /* fall through */
-	case 'K': shift += 10; end++;
+	case 'T':
+		shift += 10; /* fall through */
+	case 'G':
+		shift += 10; /* fall through */
+	case 'M':
+		shift += 10; /* fall through */
+	case 'K':
+		shift += 10;
+		end++;
 	}
 	if (*end || (shift && value >> (64 - shift)))
 		return -EINVAL;
@@ -99,8 +104,8 @@ static int parse_signal(const char *text, int *signal)
 				number = (uint64_t)s;
 		}
 	}
-	if (!number || number == SIGKILL || number == SIGSTOP || number == SIGSEGV || number == SIGBUS || number == 32 ||
-	    number == 33)
+	if (!number || number == SIGKILL || number == SIGSTOP || number == SIGSEGV || number == SIGBUS ||
+	    number == 32 || number == 33)
 		return -EINVAL;
 	*signal = (int)number;
 	return 0;
@@ -180,7 +185,8 @@ void gcdune_options_init(void)
 		if (!option)
 			gcdune_warn("GCDUNE_%.*s is not an option of this version; ignored", (int)length, name);
 		else if (set(option, name + length + 1))
-			gcdune_warn("GCDUNE_%.*s=%s is ignored: it wants %s", (int)length, name, name + length + 1, option->wants);
+			gcdune_warn("GCDUNE_%.*s=%s is ignored: it wants %s", (int)length, name, name + length + 1,
+				    option->wants);
 	}
 }
 

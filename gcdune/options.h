@@ -9,16 +9,16 @@
 enum { GCDUNE_HUGE_OFF, GCDUNE_HUGE_ON, GCDUNE_HUGE_AUTO };
 
 struct gcdune_options {
-	const char *stats;	/* NULL, "1" or a file */
-	uint64_t torture;	/* collect at every Nth allocation; 0: do not */
+	const char *stats; /* NULL, "1" or a file */
+	uint64_t torture;  /* collect at every Nth allocation; 0: do not */
 	size_t heap_limit;
 	size_t heap_initial;
-	size_t reserve;		/* address space to ask for */
+	size_t reserve; /* address space to ask for */
 	unsigned verify;
 	unsigned verify_plant;	/* for tests of verify: unmark one reachable object */
 	unsigned growth;	/* percent */
 	unsigned markers;	/* 0: as many as there are cores */
-	unsigned mark_segments;	/* 0: as many as it takes; else a bound, for tests of overflow */
+	unsigned mark_segments; /* 0: as many as it takes; else a bound, for tests of overflow */
 	int signal;
 	int hugepages;
 	int release;

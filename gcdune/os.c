@@ -101,8 +101,8 @@ bool gcdune_os_is_mapped(const void *address, size_t size)
 int gcdune_os_mapping(uintptr_t address, uintptr_t *low, uintptr_t *high)
 {
 	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-	uintptr_t value[2] = { 0, 0 };
-	int field = 0;	/* 0, 1: the two addresses; 2: rest of the line */
+	uintptr_t value[2] = {0, 0};
+	int field = 0; /* 0, 1: the two addresses; 2: rest of the line */
 	char text[2048];
 	ssize_t n;
 
@@ -124,7 +124,8 @@ int gcdune_os_mapping(uintptr_t address, uintptr_t *low, uintptr_t *high)
 						return 0;
 					}
 				} else {
-					value[field] = value[field] * 16 + (uintptr_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+					value[field] =
+						value[field] * 16 + (uintptr_t)(c <= '9' ? c - '0' : c - 'a' + 10);
 				}
 			}
 		}
@@ -162,8 +163,8 @@ long gcdune_os_read_file(const char *path, char *buffer, size_t size)
 	return (long)got;
 }
 
-/* The unified hierarchy's file NAME of this process's control group: "/sys/fs/cgroup" + path from "0::path". A limit may
- * sit on any ancestor; the caller gets each, innermost first, until VISIT returns true. */
+/* The unified hierarchy's file NAME of this process's control group: "/sys/fs/cgroup" + path from "0::path". A limit
+ * may sit on any ancestor; the caller gets each, innermost first, until VISIT returns true. */
 static void each_cgroup(const char *name, bool (*visit)(const char *text, void *arg), void *arg)
 {
 	char own[4096], path[4400], text[128];
@@ -204,7 +205,7 @@ static bool visit_quota(const char *text, void *arg)
 
 unsigned gcdune_os_cores(void)
 {
-	unsigned char mask[1024];	/* 8192 processors */
+	unsigned char mask[1024]; /* 8192 processors */
 	unsigned cores = 0;
 	long n = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
 
@@ -272,7 +273,7 @@ void gcdune_os_futex_wait(const void *word, uint32_t value)
 
 void gcdune_os_futex_wait_for(const void *word, uint32_t value, uint64_t ns)
 {
-	struct timespec t = { (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
+	struct timespec t = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
 
 	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &t, NULL, 0);
 }

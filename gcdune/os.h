@@ -32,10 +32,10 @@ bool gcdune_os_is_mapped(const void *address, size_t size);
 /* The mapping that ADDRESS lies in. 0 or -ENOENT. Reads /proc: slow. */
 int gcdune_os_mapping(uintptr_t address, uintptr_t *low, uintptr_t *high);
 
-uint64_t gcdune_os_now(void);		/* ns, CLOCK_MONOTONIC */
-unsigned gcdune_os_cores(void);		/* that this process may use: affinity and control group */
-size_t gcdune_os_memory_limit(void);	/* of the control group or the machine; 0 unknown */
-size_t gcdune_os_address_limit(void);	/* address space still to be had under RLIMIT_AS; SIZE_MAX without limit */
+uint64_t gcdune_os_now(void);	      /* ns, CLOCK_MONOTONIC */
+unsigned gcdune_os_cores(void);	      /* that this process may use: affinity and control group */
+size_t gcdune_os_memory_limit(void);  /* of the control group or the machine; 0 unknown */
+size_t gcdune_os_address_limit(void); /* address space still to be had under RLIMIT_AS; SIZE_MAX without limit */
 
 int gcdune_os_tid(void);
 int gcdune_os_tgkill(int tid, int signal);

@@ -1,6 +1,7 @@
-/* pacer.c - owns the decision when to collect: after a collection the program may allocate a share (GCDUNE_GROWTH percent) of what is live
- * before the next; or more, as long as memory that the heap holds already is enough for it. That memory shrinks in time towards what
- * the share calls for, and what is beyond goes back to the kernel. Called by cycle.c. */
+/* pacer.c - owns the decision when to collect: after a collection the program may allocate a share (GCDUNE_GROWTH
+ * percent) of what is live before the next; or more, as long as memory that the heap holds already is enough for it.
+ * That memory shrinks in time towards what the share calls for, and what is beyond goes back to the kernel. Called by
+ * cycle.c. */
 #include "pacer.h"
 
 #include <errno.h>
@@ -16,8 +17,8 @@ static struct gcdune_heap *const heap = &gcdune_heap;
 
 /* The least to allocate between collections: below it, finding the roots would cost more than is gained. */
 static const size_t LEAST = (size_t)2 << 20;
-/* What the heap holds beyond the share shrinks with this time constant: memory that was needed a moment ago is likely to be needed
- * again, memory that was needed a minute ago is not. */
+/* What the heap holds beyond the share shrinks with this time constant: memory that was needed a moment ago is likely
+ * to be needed again, memory that was needed a minute ago is not. */
 static const uint64_t DECAY_NS = 10000000000u;
 enum { LEAF_SHARE = 4 };
 /* A free block that stayed free for so many collections is not needed soon. */
@@ -25,8 +26,8 @@ enum { OLD = 3 };
 /* Blocks given back to the kernel under one hold of heap.lock: a stop never waits for more than that. */
 enum { BATCH = 32 };
 
-static size_t goal;	/* bytes the heap may hold without growing: live, and free for the next cycle */
-static uint64_t goal_at;	/* when it was set */
+static size_t goal;	 /* bytes the heap may hold without growing: live, and free for the next cycle */
+static uint64_t goal_at; /* when it was set */
 
 static size_t budget(void)
 {

@@ -1,11 +1,14 @@
-/* roots.c - owns what the program said about roots, and finds the others: data segments, thread-local storage, stacks, registers.
+/* roots.c - owns what the program said about roots, and finds the others: data segments, thread-local storage, stacks,
+ * registers.
  *
- * Data segments come from dl_iterate_phdr, which holds the dynamic linker's lock while it calls back: the world is stopped inside
- * the callback, so that the list of libraries cannot change between being read and the stop, and no stopped thread holds that
- * lock. A library may still be half gone (dlclose unmaps before it unlists): each range is checked to be mapped.
+ * Data segments come from dl_iterate_phdr, which holds the dynamic linker's lock while it calls back: the world is
+ * stopped inside the callback, so that the list of libraries cannot change between being read and the stop, and no
+ * stopped thread holds that lock. A library may still be half gone (dlclose unmaps before it unlists): each range is
+ * checked to be mapped.
  *
- * Thread-local storage: on x86-64 the thread pointer's second word is the dynamic thread vector, 16 bytes per module, whose first word is
- * the module's block in that thread or -1; vector[-1] holds its length. All of glibc's versions for this processor agree. */
+ * Thread-local storage: on x86-64 the thread pointer's second word is the dynamic thread vector, 16 bytes per module,
+ * whose first word is the module's block in that thread or -1; vector[-1] holds its length. All of glibc's versions for
+ * this processor agree. */
 #define _GNU_SOURCE
 #include "roots.h"
 
@@ -31,11 +34,11 @@ struct ranges {
 	size_t count, capacity;
 };
 
-static struct ranges segments, added, excluded;	/* heap.cycle */
+static struct ranges segments, added, excluded; /* heap.cycle */
 struct module {
 	size_t id, size;
 };
-static struct module *modules;		/* with thread-local storage */
+static struct module *modules; /* with thread-local storage */
 static size_t module_count, module_capacity;
 static bool segments_enabled = true;
 static gcdune_roots_fn roots_callback;
@@ -45,14 +48,15 @@ static int append(struct ranges *ranges, uintptr_t begin, uintptr_t end)
 {
 	if (ranges->count == ranges->capacity) {
 		size_t capacity = ranges->capacity ? ranges->capacity * 2 : 256;
-		void *items = gcdune_os_remap(ranges->items, ranges->capacity * sizeof *ranges->items, capacity * sizeof *ranges->items);
+		void *items = gcdune_os_remap(ranges->items, ranges->capacity * sizeof *ranges->items,
+					      capacity * sizeof *ranges->items);
 
 		if (!items)
 			return -ENOMEM;
 		ranges->items = items;
 		ranges->capacity = capacity;
 	}
-	ranges->items[ranges->count++] = (struct range){ begin, end };
+	ranges->items[ranges->count++] = (struct range){begin, end};
 	return 0;
 }
 
@@ -69,7 +73,7 @@ static void add_module(size_t id, size_t size)
 		modules = items;
 		module_capacity = capacity;
 	}
-	modules[module_count++] = (struct module){ id, size };
+	modules[module_count++] = (struct module){id, size};
 }
 
 static int note_library(struct dl_phdr_info *info, size_t size, void *arg)
@@ -111,7 +115,7 @@ static int first_library(struct dl_phdr_info *info, size_t size, void *arg)
 	(void)size;
 	segments.count = 0;
 	module_count = 0;
-	dl_iterate_phdr(note_library, NULL);	/* the lock is recursive */
+	dl_iterate_phdr(note_library, NULL); /* the lock is recursive */
 	stop();
 	return 1;
 }
@@ -179,7 +183,8 @@ __attribute__((no_sanitize("address", "thread"))) static void mark_tls(const str
 		if (block == 0 || block == UINTPTR_MAX || covered(thread, block, block + modules[i].size))
 			continue;
 		/* Static blocks lie right below the thread pointer; others may be on their way in or out. */
-		if ((block < thread->tp && thread->tp - block < 1 << 20) || gcdune_os_is_mapped((void *)block, modules[i].size))
+		if ((block < thread->tp && thread->tp - block < 1 << 20) ||
+		    gcdune_os_is_mapped((void *)block, modules[i].size))
 			mark_range(block, block + modules[i].size);
 	}
 }
@@ -230,7 +235,7 @@ static void mark_stack(struct gcdune_thread *thread, uintptr_t sp)
 		mark_range(sp, stack->high);
 	} else if (thread->on_altstack && sp < thread->altstack_end) {
 		mark_range(sp, thread->altstack_end);
-		if (thread->stack)	/* the handler interrupted a fiber, we cannot know where */
+		if (thread->stack) /* the handler interrupted a fiber, we cannot know where */
 			mark_range(thread->stack->low, thread->stack->high);
 	} else if (gcdune_os_mapping(sp, &low, &high) == 0) {
 		/* A stack that no one told us of. */
@@ -250,13 +255,15 @@ static void mark_pinned(void)
 			break;
 		struct gcdune_block *block = &heap->blocks[i];
 
-		if ((block->use != GCDUNE_USE_SMALL && block->use != GCDUNE_USE_LARGE) || !heap->kinds[block->kind].pinned)
+		if ((block->use != GCDUNE_USE_SMALL && block->use != GCDUNE_USE_LARGE) ||
+		    !heap->kinds[block->kind].pinned)
 			continue;
 		const uint8_t *states = gcdune_block_states(block);
 
 		for (unsigned slot = 0; slot < block->nslots; slot++)
 			if (states[slot] == white)
-				gcdune_mark_object((char *)gcdune_block_address(i) + (size_t)slot * block->granules * GCDUNE_GRANULE);
+				gcdune_mark_object((char *)gcdune_block_address(i) +
+						   (size_t)slot * block->granules * GCDUNE_GRANULE);
 	}
 }
 
@@ -265,7 +272,8 @@ void gcdune_roots_mark(void)
 	bytes = 0;
 	if (segments_enabled)
 		for (size_t i = 0; i < segments.count; i++)
-			if (gcdune_os_is_mapped((void *)segments.items[i].begin, segments.items[i].end - segments.items[i].begin))
+			if (gcdune_os_is_mapped((void *)segments.items[i].begin,
+						segments.items[i].end - segments.items[i].begin))
 				mark_range(segments.items[i].begin, segments.items[i].end);
 	for (size_t i = 0; i < added.count; i++)
 		mark_range(added.items[i].begin, added.items[i].end);
@@ -336,7 +344,7 @@ int gcdune_roots_remove(void *begin_, void *end_)
 		if (range->begin < begin && range->end > end) {
 			uintptr_t rest = range->end;
 
-			error = append(&added, end, rest);	/* may move the items */
+			error = append(&added, end, rest); /* may move the items */
 			if (!error)
 				added.items[i].end = begin;
 		} else if (range->begin < begin) {

@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Notes the data segments and thread-local storage of everything loaded, then calls STOP while no library can come or go. */
+/* Notes the data segments and thread-local storage of everything loaded, then calls STOP while no library can come or
+ * go. */
 void gcdune_roots_prepare(void (*stop)(void));
 /* Pushes every root onto the main marker. World stopped. */
 void gcdune_roots_mark(void);

@@ -1,5 +1,5 @@
-/* stack.c - owns the list of stacks beyond the threads' own (fibers, coroutines), under heap.cycle; roots.c scans them. A switch is announced
- * by a store of where the old stack was left; where a thread is, its stack pointer tells. */
+/* stack.c - owns the list of stacks beyond the threads' own (fibers, coroutines), under heap.cycle; roots.c scans them.
+ * A switch is announced by a store of where the old stack was left; where a thread is, its stack pointer tells. */
 #include <errno.h>
 
 #include "meta.h"

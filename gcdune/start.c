@@ -1,5 +1,5 @@
-/* start.c - owns the records of threads that intercept.c has seen made: what is on its way to a thread, or from it to its joiner, is held
- * by nothing else. The list is under heap.cycle; roots.c marks from it. */
+/* start.c - owns the records of threads that intercept.c has seen made: what is on its way to a thread, or from it to
+ * its joiner, is held by nothing else. The list is under heap.cycle; roots.c marks from it. */
 #include "meta.h"
 #include "os.h"
 #include "thread.h"
@@ -96,7 +96,8 @@ void gcdune_start_ended(struct gcdune_thread *thread)
 uint64_t gcdune_start_serial(pthread_t thread)
 {
 	gcdune_cycle_lock();
-	/* A thread that has not begun yet has no descriptor here; its record then stays until the descriptor is used again. */
+	/* A thread that has not begun yet has no descriptor here; its record then stays until the descriptor is used
+	 * again. */
 	struct gcdune_start *start = find_start(thread);
 	uint64_t serial = start ? start->serial : 0;
 

@@ -1,6 +1,6 @@
-/* stats.c - owns the record of every pause, from which the report at exit is made: GCDUNE_STATS=1 for people, on stderr;
- * GCDUNE_STATS=file for programs, as JSON. A child of fork begins a record of its own and reports only when asked to (gcdune_stats_write),
- * so that it does not write over its parent's. Written under heap.cycle. */
+/* stats.c - owns the record of every pause, from which the report at exit is made: GCDUNE_STATS=1 for people, on
+ * stderr; GCDUNE_STATS=file for programs, as JSON. A child of fork begins a record of its own and reports only when
+ * asked to (gcdune_stats_write), so that it does not write over its parent's. Written under heap.cycle. */
 #define _GNU_SOURCE
 #include "stats.h"
 
@@ -19,17 +19,19 @@
 
 static struct gcdune_heap *const heap = &gcdune_heap;
 
-enum { KEEP = 1 << 20 };	/* pauses recorded one by one; later ones only count */
+enum { KEEP = 1 << 20 }; /* pauses recorded one by one; later ones only count */
 
 static struct gcdune_pause *pauses;
 static size_t count, capacity;
-static uint64_t begun, pause_total, pause_max, pause_last, mark_ns, mark_bytes, last_objects, phase_total[GCDUNE_PHASES];
+static uint64_t begun, pause_total, pause_max, pause_last, mark_ns, mark_bytes, last_objects,
+	phase_total[GCDUNE_PHASES];
 static uint64_t reasons[GCDUNE_CYCLE_REASONS];
 static unsigned last_markers;
 static pid_t owner;
 
-static const char *const phase_names[GCDUNE_PHASES] = { "stop", "roots", "mark", "finalize", "verify", "sweep", "release" };
-static const char *const reason_names[GCDUNE_CYCLE_REASONS] = { "budget", "no_memory", "asked", "torture" };
+static const char *const phase_names[GCDUNE_PHASES] = {"stop",	 "roots", "mark",   "finalize",
+						       "verify", "sweep", "release"};
+static const char *const reason_names[GCDUNE_CYCLE_REASONS] = {"budget", "no_memory", "asked", "torture"};
 
 static uint64_t pause_length(const struct gcdune_pause *pause)
 {
@@ -103,7 +105,7 @@ void gcdune_stats_get(struct gcdune_stats *stats, size_t size)
 {
 	struct gcdune_stats all;
 
-	(void)gcdune_init();	/* so that limits and the caller count from the beginning */
+	(void)gcdune_init(); /* so that limits and the caller count from the beginning */
 	fill(&all);
 	memset(stats, 0, size);
 	memcpy(stats, &all, size < sizeof all ? size : sizeof all);
@@ -124,7 +126,7 @@ struct quantiles {
 
 static struct quantiles quantiles(void)
 {
-	struct quantiles q = { 0 };
+	struct quantiles q = {0};
 	uint64_t *lengths = count ? gcdune_os_map(count * sizeof *lengths) : NULL;
 
 	if (!lengths)
@@ -175,10 +177,12 @@ static void write_json(FILE *f)
 	fprintf(f, "},\n  \"phases_ns\": {");
 	for (unsigned i = 0; i < GCDUNE_PHASES; i++)
 		fprintf(f, "%s\"%s\": %llu", i ? ", " : "", phase_names[i], (unsigned long long)phase_total[i]);
-	fprintf(f, "},\n  \"pauses\": {\"count\": %llu, \"max_ns\": %llu, \"p50_ns\": %llu, \"p90_ns\": %llu, \"p99_ns\": %llu, "
+	fprintf(f,
+		"},\n  \"pauses\": {\"count\": %llu, \"max_ns\": %llu, \"p50_ns\": %llu, \"p90_ns\": %llu, \"p99_ns\": "
+		"%llu, "
 		"\"p999_ns\": %llu,\n    \"fields\": [\"start_ns\"",
-		(unsigned long long)s.collections, (unsigned long long)pause_max, (unsigned long long)q.p50, (unsigned long long)q.p90,
-		(unsigned long long)q.p99, (unsigned long long)q.p999);
+		(unsigned long long)s.collections, (unsigned long long)pause_max, (unsigned long long)q.p50,
+		(unsigned long long)q.p90, (unsigned long long)q.p99, (unsigned long long)q.p999);
 	for (unsigned i = 0; i < GCDUNE_PHASES; i++)
 		fprintf(f, ", \"%s_ns\"", phase_names[i]);
 	fprintf(f, ", \"reason\", \"markers\", \"threads\", \"live_bytes\", \"heap_bytes\"],\n    \"list\": [");
@@ -223,10 +227,11 @@ static void write_text(FILE *f)
 	for (unsigned i = 0, any = 0; i < GCDUNE_CYCLE_REASONS; i++)
 		if (reasons[i])
 			fprintf(f, "%s%s %llu", any++ ? ", " : "", reason_names[i], (unsigned long long)reasons[i]);
-	fprintf(f, "), %.1f MiB allocated, %.1f MiB live, heap %.1f MiB, at most %.1f MiB\n", mib(s.bytes_allocated), mib(s.bytes_live),
-		mib(s.bytes_heap), mib(s.bytes_heap_peak));
-	fprintf(f, "gcdune: pauses: %.3f ms in all, p50 %.3f, p99 %.3f, p99.9 %.3f, longest %.3f ms\n", (double)pause_total / 1e6,
-		(double)q.p50 / 1e6, (double)q.p99 / 1e6, (double)q.p999 / 1e6, (double)pause_max / 1e6);
+	fprintf(f, "), %.1f MiB allocated, %.1f MiB live, heap %.1f MiB, at most %.1f MiB\n", mib(s.bytes_allocated),
+		mib(s.bytes_live), mib(s.bytes_heap), mib(s.bytes_heap_peak));
+	fprintf(f, "gcdune: pauses: %.3f ms in all, p50 %.3f, p99 %.3f, p99.9 %.3f, longest %.3f ms\n",
+		(double)pause_total / 1e6, (double)q.p50 / 1e6, (double)q.p99 / 1e6, (double)q.p999 / 1e6,
+		(double)pause_max / 1e6);
 	fprintf(f, "gcdune: phases, ms in all:");
 	for (unsigned i = 0; i < GCDUNE_PHASES; i++)
 		fprintf(f, " %s %.3f", phase_names[i], (double)phase_total[i] / 1e6);

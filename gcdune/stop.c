@@ -1,12 +1,13 @@
 /* stop.c - stopping the world: a signal to every attached thread that runs, an answer from each, and a release.
  *
- * The stopper holds heap.cycle, so the list of threads stands still and there is one stopper. A thread is signalled only
- * if it is not in a blocking region; each signal is answered exactly once before the world counts as stopped: by the
- * handler, or, if that finds the thread in a critical section, by a second signal that the thread sends itself on leaving
- * (so that a stopped thread is always in the handler, where every other signal is blocked and no code of the program runs).
+ * The stopper holds heap.cycle, so the list of threads stands still and there is one stopper. A thread is signalled
+ * only if it is not in a blocking region; each signal is answered exactly once before the world counts as stopped: by
+ * the handler, or, if that finds the thread in a critical section, by a second signal that the thread sends itself on
+ * leaving (so that a stopped thread is always in the handler, where every other signal is blocked and no code of the
+ * program runs).
  *
- * A stopped thread waits on `release' (a futex), which the stopper bumps. All registers of the interrupted code are in the signal
- * frame on the stack above thread->sp. */
+ * A stopped thread waits on `release' (a futex), which the stopper bumps. All registers of the interrupted code are in
+ * the signal frame on the stack above thread->sp. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
@@ -18,9 +19,9 @@
 #include "os.h"
 #include "thread.h"
 
-static _Atomic uint32_t release;	/* counts stops that have ended */
-static _Atomic uint32_t unanswered;	/* signals */
-static sigset_t mask_before;		/* of the stopper */
+static _Atomic uint32_t release;    /* counts stops that have ended */
+static _Atomic uint32_t unanswered; /* signals */
+static sigset_t mask_before;	    /* of the stopper */
 
 static void on_signal(int signal, siginfo_t *info, void *context)
 {
@@ -32,7 +33,7 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 	(void)info;
 	(void)context;
 	if (!thread || !atomic_load(&thread->stop_wanted))
-		return;		/* someone else's signal: nothing is lost by ignoring it */
+		return; /* someone else's signal: nothing is lost by ignoring it */
 	if (thread->critical) {
 		thread->stop_pending = 1;
 		return;
@@ -57,17 +58,19 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 
 void gcdune_stop_late(struct gcdune_thread *thread)
 {
-	/* Delivered before the call returns, unless the program blocks the signal: then as soon as it no longer does. */
+	/* Delivered before the call returns, unless the program blocks the signal: then as soon as it no longer does.
+	 */
 	gcdune_os_tgkill(thread->tid, gcdune_options.signal);
 }
 
 int gcdune_stop_init(void)
 {
-	struct sigaction old, action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART };
+	struct sigaction old, action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
 
-	if (sigaction(gcdune_options.signal, NULL, &old) == 0 && (old.sa_flags & SA_SIGINFO || (old.sa_handler != SIG_DFL &&
-	    old.sa_handler != SIG_IGN)))
-		gcdune_warn("signal %d (SIG%s) had a handler before gcdune took it to stop threads: choose another by GCDUNE_SIGNAL",
+	if (sigaction(gcdune_options.signal, NULL, &old) == 0 &&
+	    (old.sa_flags & SA_SIGINFO || (old.sa_handler != SIG_DFL && old.sa_handler != SIG_IGN)))
+		gcdune_warn("signal %d (SIG%s) had a handler before gcdune took it to stop threads: choose another by "
+			    "GCDUNE_SIGNAL",
 			    gcdune_options.signal, sigabbrev_np(gcdune_options.signal));
 	sigfillset(&action.sa_mask);
 	if (sigaction(gcdune_options.signal, &action, NULL))
@@ -88,8 +91,8 @@ static void check_handler(void)
 	if (sigaction(gcdune_options.signal, NULL, &now) == 0 &&
 	    (!(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != on_signal))
 		gcdune_panic("the program has taken over signal %d (SIG%s), which gcdune stops threads by: "
-			     "set GCDUNE_SIGNAL to one it does not use", gcdune_options.signal,
-			     sigabbrev_np(gcdune_options.signal));
+			     "set GCDUNE_SIGNAL to one it does not use",
+			     gcdune_options.signal, sigabbrev_np(gcdune_options.signal));
 }
 
 /* Names, once, the threads that have not answered for a while, and whether they block the signal. */
@@ -116,8 +119,10 @@ static void report_silent(void)
 		/* It may have been taken by sigwait or a signalfd. */
 		gcdune_os_tgkill(thread->tid, gcdune_options.signal);
 		gcdune_warn("thread %d has not stopped for a second%s", thread->tid,
-			    blocked >> (gcdune_options.signal - 1) & 1 ?
-			    ": it blocks the signal that stops threads; unblock it, or choose another by GCDUNE_SIGNAL" : "");
+			    blocked >> (gcdune_options.signal - 1) & 1
+				    ? ": it blocks the signal that stops threads; unblock it, or choose another by "
+				      "GCDUNE_SIGNAL"
+				    : "");
 	}
 }
 
@@ -133,7 +138,7 @@ void gcdune_stop_world(void)
 	if (gcdune_threads_count == 1)
 		return;
 	check_handler();
-	atomic_store(&unanswered, 1);	/* one for us: no early zero */
+	atomic_store(&unanswered, 1); /* one for us: no early zero */
 	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next) {
 		thread->on_altstack = false;
 		if (thread == self || atomic_load(&thread->state) == GCDUNE_THREAD_BLOCKED)
@@ -142,7 +147,7 @@ void gcdune_stop_world(void)
 		atomic_fetch_add(&unanswered, 1);
 		if (gcdune_os_tgkill(thread->tid, gcdune_options.signal) == 0)
 			continue;
-		thread->tid = 0;	/* it ended without a word (a thread of clone's, say) */
+		thread->tid = 0; /* it ended without a word (a thread of clone's, say) */
 		atomic_store(&thread->stop_wanted, 0);
 		atomic_fetch_sub(&unanswered, 1);
 	}
@@ -190,8 +195,8 @@ int gcdune_signal_set(int signal)
 
 	if (gcdune_heap.ready)
 		return -EBUSY;
-	if (signal < 1 || signal > 64 || signal == SIGKILL || signal == SIGSTOP || signal == SIGSEGV || signal == SIGBUS ||
-	    sigaction(signal, NULL, &old))
+	if (signal < 1 || signal > 64 || signal == SIGKILL || signal == SIGSTOP || signal == SIGSEGV ||
+	    signal == SIGBUS || sigaction(signal, NULL, &old))
 		return -EINVAL;
 	if (old.sa_flags & SA_SIGINFO || (old.sa_handler != SIG_DFL && old.sa_handler != SIG_IGN))
 		return -EBUSY;

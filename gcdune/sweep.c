@@ -1,8 +1,8 @@
 /* sweep.c - owns the sweep lists: per kind and class the blocks that may have free slots.
  *
- * There is no sweep of the heap. Marking leaves a new colour on what lives; a slot with any other is free, and the thread
- * that takes a block finds the runs of such slots with vector compares (gcdune_sweep_run) as it uses them up. A block that
- * no mark reached is freed whole, without a look at its slots. Callers: alloc.c, cycle.c. */
+ * There is no sweep of the heap. Marking leaves a new colour on what lives; a slot with any other is free, and the
+ * thread that takes a block finds the runs of such slots with vector compares (gcdune_sweep_run) as it uses them up. A
+ * block that no mark reached is freed whole, without a look at its slots. Callers: alloc.c, cycle.c. */
 #include "sweep.h"
 
 #include <emmintrin.h>
@@ -80,7 +80,8 @@ void gcdune_sweep_prepare(void)
 	uint32_t low = heap->spaces[GCDUNE_SPACE_SCANNED].edge, high = heap->spaces[GCDUNE_SPACE_LEAF].edge;
 
 	memset(heap->sweep, 0xff, sizeof heap->sweep);
-	/* Downwards, so that the lists end up in the order of addresses: low blocks fill first, high ones become free. */
+	/* Downwards, so that the lists end up in the order of addresses: low blocks fill first, high ones become free.
+	 */
 	for (uint32_t i = heap->nblocks; i-- > 0;) {
 		if (i == high - 1 && high > low) {
 			i = low;

@@ -7,7 +7,8 @@
 /* The next run of free slots of a block at or after FROM: sets *BEGIN and *END. False: none. The block's owner. */
 bool gcdune_sweep_run(const struct gcdune_block *block, unsigned from, unsigned *begin, unsigned *end);
 
-/* After marking, world stopped: frees blocks without a live object, and puts all others with slots on the sweep lists. */
+/* After marking, world stopped: frees blocks without a live object, and puts all others with slots on the sweep lists.
+ */
 void gcdune_sweep_prepare(void);
 
 /* Before colours start again at 1: live slots get COLOR_WRAP, all others COLOR_FREE. World stopped. */

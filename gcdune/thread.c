@@ -1,8 +1,9 @@
 /* thread.c - owns the list of attached threads and each one's caches.
  *
  * Invariants: a thread is on the list exactly while gcdune_thread_self is set in it (between those two stores it holds
- * heap.cycle, so no collection sees the difference); every run that a cache holds is in a block that is OPEN and whose slots
- * from the cursor to the run's end carry the current colour. Callers: alloc.c, cycle.c, intercept.c, the program. */
+ * heap.cycle, so no collection sees the difference); every run that a cache holds is in a block that is OPEN and whose
+ * slots from the cursor to the run's end carry the current colour. Callers: alloc.c, cycle.c, intercept.c, the program.
+ */
 #define _GNU_SOURCE
 #include "thread.h"
 
@@ -54,9 +55,9 @@ struct gcdune_cache *gcdune_thread_cache(struct gcdune_thread *thread, unsigned 
 	return cache ? cache : cache_new(thread, kind);
 }
 
-#define EACH_RUN(thread, cache, kind, cls) \
-	for (unsigned kind = 0; kind < GCDUNE_KIND_MAX; kind++) \
-		for (struct gcdune_cache *cache = (thread)->caches[kind]; cache; cache = NULL) \
+#define EACH_RUN(thread, cache, kind, cls)                                                                             \
+	for (unsigned kind = 0; kind < GCDUNE_KIND_MAX; kind++)                                                        \
+		for (struct gcdune_cache *cache = (thread)->caches[kind]; cache; cache = NULL)                         \
 			for (unsigned cls = 1; cls < GCDUNE_CLASSES; cls++)
 
 /* The slots that the cursor has not given out: [*begin, *end) of the run's block. */
@@ -82,7 +83,8 @@ static void drop_freed(struct gcdune_run *run)
 
 void gcdune_thread_blacken(struct gcdune_thread *thread, uint8_t black)
 {
-	EACH_RUN(thread, cache, kind, cls) {
+	EACH_RUN(thread, cache, kind, cls)
+	{
 		struct gcdune_run *run = &cache->runs[cls];
 		unsigned begin, end;
 
@@ -97,7 +99,8 @@ void gcdune_thread_blacken(struct gcdune_thread *thread, uint8_t black)
 
 void gcdune_thread_retire(struct gcdune_thread *thread)
 {
-	EACH_RUN(thread, cache, kind, cls) {
+	EACH_RUN(thread, cache, kind, cls)
+	{
 		struct gcdune_run *run = &cache->runs[cls];
 		unsigned begin, end;
 
@@ -114,7 +117,7 @@ void gcdune_thread_retire(struct gcdune_thread *thread)
 		gcdune_sweep_list(run->block);
 		run->block = GCDUNE_NO_BLOCK;
 		run->end = NULL;
-		cache->cursors[cls] = (struct gcdune_cursor){ NULL, NULL };
+		cache->cursors[cls] = (struct gcdune_cursor){NULL, NULL};
 	}
 	atomic_fetch_add(&heap->allocated, thread->allocated);
 	thread->allocated = 0;
@@ -171,12 +174,12 @@ int gcdune_thread_attach(void)
 		return -EALREADY;
 	int error = gcdune_init();
 
-	if (error || gcdune_thread_self)	/* gcdune_init attaches its caller */
+	if (error || gcdune_thread_self) /* gcdune_init attaches its caller */
 		return error;
 	struct gcdune_thread *thread;
 
-	/* Not on the list yet, so it is not stopped: the locks below need no critical section. But a lock of the allocator's may
-	 * be held by a thread in one, which will leave it. */
+	/* Not on the list yet, so it is not stopped: the locks below need no critical section. But a lock of the
+	 * allocator's may be held by a thread in one, which will leave it. */
 	thread = gcdune_meta_alloc(sizeof *thread);
 	if (!thread)
 		return -ENOMEM;
@@ -296,12 +299,13 @@ void gcdune_thread_after_fork(void)
 		self->tid = gcdune_os_tid();
 }
 
-/* Where in a thread's descriptor glibc keeps the table of blocks of pthread_setspecific values, found by setting one: first the value, and so
- * the first block, which is part of the descriptor; then the pointer to that block. -1 where it is not as expected. */
+/* Where in a thread's descriptor glibc keeps the table of blocks of pthread_setspecific values, found by setting one:
+ * first the value, and so the first block, which is part of the descriptor; then the pointer to that block. -1 where it
+ * is not as expected. */
 static ptrdiff_t find_specific(void)
 {
 	const char *tcb = (const char *)pthread_self();
-	uintptr_t magic = 0x6764756e65736565;	/* misaligned for every use */
+	uintptr_t magic = 0x6764756e65736565; /* misaligned for every use */
 
 	if (exit_key >= 32 || pthread_setspecific(exit_key, (void *)magic))
 		return -1;
@@ -323,7 +327,8 @@ static ptrdiff_t find_specific(void)
 
 ptrdiff_t gcdune_thread_specific = -1;
 
-/* When the library is loaded, before the program has made keys of its own: what is looked for is found only through a low one. */
+/* When the library is loaded, before the program has made keys of its own: what is looked for is found only through a
+ * low one. */
 static __attribute__((constructor)) void make_exit_key(void)
 {
 	if (exit_key_made)

@@ -1,9 +1,9 @@
 /* thread.h - a mutator, its caches, and how it is kept from being stopped at a bad moment (thread.c, stop.c).
  *
  * Critical sections: a thread that is inside one does not stop; the stop signal's handler only notes the request, and
- * gcdune_critical_leave sends the signal again. They are short and never wait for heap.cycle; locks of the heap and of the
- * tables are taken only inside, so a stopped thread holds none. Only the thread itself and its own signal handler look at
- * `critical' and `stop_pending', so compiler fences are enough. */
+ * gcdune_critical_leave sends the signal again. They are short and never wait for heap.cycle; locks of the heap and of
+ * the tables are taken only inside, so a stopped thread holds none. Only the thread itself and its own signal handler
+ * look at `critical' and `stop_pending', so compiler fences are enough. */
 #ifndef GCDUNE_THREAD_H
 #define GCDUNE_THREAD_H
 
@@ -14,15 +14,15 @@
 
 /* What the slow path keeps beside a cursor. */
 struct gcdune_run {
-	char *end;		/* of the run; [cursor.limit, end) is still to be cleared */
-	void *freed;		/* slots given to gcdune_free, chained through their first word, state COLOR_FREED */
-	uint32_t block;		/* that the run is in; it is OPEN; or GCDUNE_NO_BLOCK */
-	uint16_t slot;		/* where in the block the search for the next run begins */
+	char *end;	/* of the run; [cursor.limit, end) is still to be cleared */
+	void *freed;	/* slots given to gcdune_free, chained through their first word, state COLOR_FREED */
+	uint32_t block; /* that the run is in; it is OPEN; or GCDUNE_NO_BLOCK */
+	uint16_t slot;	/* where in the block the search for the next run begins */
 	uint16_t nfreed;
 };
 
 struct gcdune_cache {
-	struct gcdune_cursor *cursors;		/* the thread's local.cursors[kind], or own_cursors */
+	struct gcdune_cursor *cursors; /* the thread's local.cursors[kind], or own_cursors */
 	struct gcdune_run runs[GCDUNE_CLASSES];
 	struct gcdune_cursor own_cursors[GCDUNE_CLASSES];
 };
@@ -30,44 +30,45 @@ struct gcdune_cache {
 struct gcdune_stack {
 	struct gcdune_stack *next, **link;
 	uintptr_t low, high;
-	_Atomic uintptr_t sp;	/* where it was left; 0: never entered */
-	uint64_t seen;		/* number, from 1, of the collection in which a thread was found running on it */
+	_Atomic uintptr_t sp; /* where it was left; 0: never entered */
+	uint64_t seen;	      /* number, from 1, of the collection in which a thread was found running on it */
 };
 
 enum gcdune_thread_state { GCDUNE_THREAD_RUNNING, GCDUNE_THREAD_BLOCKED };
 
 struct gcdune_thread {
-	struct gcdune_local local;		/* first: gcdune_local points here */
+	struct gcdune_local local; /* first: gcdune_local points here */
 	struct gcdune_cache *caches[GCDUNE_KIND_MAX];
-	int64_t allocated;			/* bytes not yet added to heap.allocated */
-	uint64_t countdown;			/* torture: allocations until the next collection */
-	int until_clear;			/* slow paths until dead stack is cleared */
-	uintptr_t deepest;			/* lowest stack pointer seen in the slow path since dead stack was last cleared */
+	int64_t allocated;  /* bytes not yet added to heap.allocated */
+	uint64_t countdown; /* torture: allocations until the next collection */
+	int until_clear;    /* slow paths until dead stack is cleared */
+	uintptr_t deepest;  /* lowest stack pointer seen in the slow path since dead stack was last cleared */
 
 	volatile sig_atomic_t critical, stop_pending;
-	_Atomic int state;			/* enum gcdune_thread_state */
-	_Atomic int stop_wanted;		/* a signal is on its way and not yet answered */
-	uintptr_t sp;				/* while stopped or BLOCKED */
-	bool on_altstack;			/* stopped in a handler on its alternate stack, which ends at */
+	_Atomic int state;	 /* enum gcdune_thread_state */
+	_Atomic int stop_wanted; /* a signal is on its way and not yet answered */
+	uintptr_t sp;		 /* while stopped or BLOCKED */
+	bool on_altstack;	 /* stopped in a handler on its alternate stack, which ends at */
 	uintptr_t altstack_end;
 
-	struct gcdune_stack *stack;		/* it runs on, as told by gcdune_stack_switch; NULL: its own */
-	uintptr_t own_sp;			/* where its own stack was left for that one */
-	uintptr_t stack_low, stack_end;		/* of its own stack */
-	uintptr_t tp;				/* thread pointer: where its thread-local storage is found from */
+	struct gcdune_stack *stack;	/* it runs on, as told by gcdune_stack_switch; NULL: its own */
+	uintptr_t own_sp;		/* where its own stack was left for that one */
+	uintptr_t stack_low, stack_end; /* of its own stack */
+	uintptr_t tp;			/* thread pointer: where its thread-local storage is found from */
 
 	int tid;
-	uint32_t finalizing;			/* runs finalizers now */
-	struct gcdune_start *start;		/* its record, if it has one */
-	struct gcdune_thread *next, **link;	/* heap.cycle */
+	uint32_t finalizing;		    /* runs finalizers now */
+	struct gcdune_start *start;	    /* its record, if it has one */
+	struct gcdune_thread *next, **link; /* heap.cycle */
 };
 
 /* NULL if the calling thread is not attached. */
-extern __thread struct gcdune_thread *gcdune_thread_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern __thread struct gcdune_thread *gcdune_thread_self
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-extern struct gcdune_thread *gcdune_threads __attribute__((visibility("hidden")));	/* heap.cycle */
+extern struct gcdune_thread *gcdune_threads __attribute__((visibility("hidden"))); /* heap.cycle */
 extern _Atomic unsigned gcdune_threads_count __attribute__((visibility("hidden")));
-extern struct gcdune_stack *gcdune_stacks __attribute__((visibility("hidden")));	/* heap.cycle */
+extern struct gcdune_stack *gcdune_stacks __attribute__((visibility("hidden"))); /* heap.cycle */
 
 static inline void gcdune_critical_enter(struct gcdune_thread *thread)
 {
@@ -92,7 +93,8 @@ struct gcdune_thread *gcdune_thread_get(void);
 /* The cache of KIND, made if need be; critical section. NULL when there is no memory. */
 struct gcdune_cache *gcdune_thread_cache(struct gcdune_thread *thread, unsigned kind);
 
-/* World stopped: makes what THREAD has taken but not used look allocated in colour BLACK, so that it stays the thread's. */
+/* World stopped: makes what THREAD has taken but not used look allocated in colour BLACK, so that it stays the
+ * thread's. */
 void gcdune_thread_blacken(struct gcdune_thread *thread, uint8_t black);
 /* Gives all of it back. For a thread that is gone or going; heap.lock. */
 void gcdune_thread_retire(struct gcdune_thread *thread);
@@ -112,12 +114,12 @@ int gcdune_thread_init(void);
 struct gcdune_start {
 	struct gcdune_start *next, **link;
 	void *(*routine)(void *);
-	void *arg;			/* the argument; while the thread runs, NULL; then its result */
+	void *arg; /* the argument; while the thread runs, NULL; then its result */
 	pthread_t thread;
 	uint64_t serial;
 	bool begun, detached, ended;
 };
-extern struct gcdune_start *gcdune_starts __attribute__((visibility("hidden")));	/* heap.cycle */
+extern struct gcdune_start *gcdune_starts __attribute__((visibility("hidden"))); /* heap.cycle */
 /* NULL: no memory. */
 struct gcdune_start *gcdune_start_new(void *(*routine)(void *), void *arg, bool detached);
 void gcdune_start_free(struct gcdune_start *start);

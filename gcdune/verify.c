@@ -1,5 +1,5 @@
-/* verify.c - checks of what the rest of the collector relies on, each with the message that names it. Called by cycle.c with the
- * world stopped when GCDUNE_VERIFY is set. It owns nothing. */
+/* verify.c - checks of what the rest of the collector relies on, each with the message that names it. Called by cycle.c
+ * with the world stopped when GCDUNE_VERIFY is set. It owns nothing. */
 #include "verify.h"
 
 #include <string.h>
@@ -28,9 +28,9 @@ static void each_block(void (*visit)(uint32_t index, struct gcdune_block *block,
 
 static struct gcdune_ref slot_ref(uint32_t index, struct gcdune_block *block, unsigned slot)
 {
-	return (struct gcdune_ref){
-		(char *)gcdune_block_address(index) + (size_t)slot * block->granules * GCDUNE_GRANULE, gcdune_block_states(block) + slot, block
-	};
+	return (struct gcdune_ref){(char *)gcdune_block_address(index) +
+					   (size_t)slot * block->granules * GCDUNE_GRANULE,
+				   gcdune_block_states(block) + slot, block};
 }
 
 /* What the marker pushed for one object: none of it may be white. */
@@ -51,9 +51,10 @@ static void check_pushed(struct gcdune_marker *m, const struct gcdune_ref *from)
 		if (heap->strict_interior && !(entry & GCDUNE_ENTRY_ROOT) &&
 		    !gcdune_displacement_valid((entry & ~GCDUNE_ENTRY_ROOT) - (uintptr_t)to.object))
 			continue;
-		gcdune_panic("verify: marked object %p (kind %u, %zu bytes) points to unmarked object %p (kind %u, %zu bytes)",
-			     (void *)from->object, from->block->kind, gcdune_ref_size(from), (void *)to.object, to.block->kind,
-			     gcdune_ref_size(&to));
+		gcdune_panic("verify: marked object %p (kind %u, %zu bytes) points to unmarked object %p (kind %u, %zu "
+			     "bytes)",
+			     (void *)from->object, from->block->kind, gcdune_ref_size(from), (void *)to.object,
+			     to.block->kind, gcdune_ref_size(&to));
 	}
 }
 
@@ -63,12 +64,14 @@ static void check_block(uint32_t index, struct gcdune_block *block, void *arg)
 	const uint8_t *states = gcdune_block_states(block);
 	bool any = false;
 
-	if (block->use == GCDUNE_USE_SMALL && (block->granules == 0 || block->nslots != gcdune_classes[heap->spans[index].cls].nslots))
+	if (block->use == GCDUNE_USE_SMALL &&
+	    (block->granules == 0 || block->nslots != gcdune_classes[heap->spans[index].cls].nslots))
 		gcdune_panic("verify: block %u does not fit its size class %u", index, heap->spans[index].cls);
 	if (block->use == GCDUNE_USE_LARGE)
 		for (uint32_t i = 1; i < heap->spans[index].length; i++)
 			if (heap->blocks[index + i].use != GCDUNE_USE_TAIL || heap->spans[index + i].head != index)
-				gcdune_panic("verify: block %u is not marked as part of the large object at block %u", index + i, index);
+				gcdune_panic("verify: block %u is not marked as part of the large object at block %u",
+					     index + i, index);
 	for (unsigned slot = 0; slot < block->nslots; slot++) {
 		if (states[slot] == GCDUNE_COLOR_FREED)
 			gcdune_panic("verify: slot %u of block %u is on a list of freed slots", slot, index);
@@ -81,10 +84,12 @@ static void check_block(uint32_t index, struct gcdune_block *block, void *arg)
 		if (block->use == GCDUNE_USE_LARGE && (scan == GCDUNE_SCAN_WORDS || scan == GCDUNE_SCAN_TYPED)) {
 			/* In pieces that fit a segment; the marker would make slices of it. */
 			size_t words = gcdune_ref_size(&ref) / sizeof(uintptr_t);
-			gcdune_layout layout = scan == GCDUNE_SCAN_TYPED ? ((uintptr_t *)(void *)ref.object)[words - 1] : 0;
+			gcdune_layout layout =
+				scan == GCDUNE_SCAN_TYPED ? ((uintptr_t *)(void *)ref.object)[words - 1] : 0;
 
 			for (size_t from = 0; from < words; from += 512) {
-				gcdune_scan_typed(m, ref.object, layout, from, words - from > 512 ? from + 512 : words - (layout != 0));
+				gcdune_scan_typed(m, ref.object, layout, from,
+						  words - from > 512 ? from + 512 : words - (layout != 0));
 				check_pushed(m, &ref);
 			}
 		} else {
@@ -122,31 +127,37 @@ static void check_threads(void)
 
 				if (index == GCDUNE_NO_BLOCK) {
 					if (c->next != c->limit)
-						gcdune_panic("verify: thread %d has a cursor without a block", thread->tid);
+						gcdune_panic("verify: thread %d has a cursor without a block",
+							     thread->tid);
 					continue;
 				}
-				if (!(heap->blocks[index].flags & GCDUNE_BLOCK_OPEN) || heap->blocks[index].kind != kind ||
-				    heap->spans[index].cls != cls)
-					gcdune_panic("verify: thread %d allocates from block %u, which is not open for it", thread->tid, index);
+				if (!(heap->blocks[index].flags & GCDUNE_BLOCK_OPEN) ||
+				    heap->blocks[index].kind != kind || heap->spans[index].cls != cls)
+					gcdune_panic(
+						"verify: thread %d allocates from block %u, which is not open for it",
+						thread->tid, index);
 				if (gcdune_kind_is_leaf(kind))
 					continue;
 				for (const char *p = c->next; p < c->limit; p++)
 					if (*p)
-						gcdune_panic("verify: %p, about to be allocated by thread %d, is not zero", (const void *)p,
-							     thread->tid);
+						gcdune_panic(
+							"verify: %p, about to be allocated by thread %d, is not zero",
+							(const void *)p, thread->tid);
 			}
 		}
 }
 
 void gcdune_verify_marked(void)
 {
-	struct gcdune_marker m = { .white = gcdune_mark_white(), .black = gcdune_mark_black(), .segment = gcdune_segment_take() };
+	struct gcdune_marker m = {
+		.white = gcdune_mark_white(), .black = gcdune_mark_black(), .segment = gcdune_segment_take()};
 
 	if (!m.segment)
-		return;		/* no memory to check with */
+		return; /* no memory to check with */
 	m.top = m.segment->entries;
-	gcdune_worklist_helpers(0);	/* nothing here is to be shared */
-	/* What threads hold in reserve is black but no object, and may be full of old pointers: out of the way for the walk. */
+	gcdune_worklist_helpers(0); /* nothing here is to be shared */
+	/* What threads hold in reserve is black but no object, and may be full of old pointers: out of the way for the
+	 * walk. */
 	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next)
 		gcdune_thread_blacken(thread, GCDUNE_COLOR_FREE);
 	each_block(check_block, &m);
@@ -165,7 +176,8 @@ void gcdune_verify_swept(void)
 	for (unsigned kind = 0; kind < GCDUNE_KIND_MAX; kind++)
 		for (unsigned cls = 0; cls < GCDUNE_CLASSES; cls++)
 			for (uint32_t i = heap->sweep[kind][cls]; i != GCDUNE_NO_BLOCK; i = heap->spans[i].next)
-				if (heap->blocks[i].use != GCDUNE_USE_SMALL || heap->blocks[i].kind != kind || heap->spans[i].cls != cls ||
-				    !(heap->blocks[i].flags & GCDUNE_BLOCK_LISTED) || heap->blocks[i].flags & GCDUNE_BLOCK_OPEN)
+				if (heap->blocks[i].use != GCDUNE_USE_SMALL || heap->blocks[i].kind != kind ||
+				    heap->spans[i].cls != cls || !(heap->blocks[i].flags & GCDUNE_BLOCK_LISTED) ||
+				    heap->blocks[i].flags & GCDUNE_BLOCK_OPEN)
 					gcdune_panic("verify: block %u is on the wrong sweep list", i);
 }

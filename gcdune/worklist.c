@@ -1,6 +1,6 @@
-/* worklist.c - owns the pool of segments and the list of shared ones; both under one lock, taken per segment of a thousand
- * entries. Invariant: marking is over exactly when the collecting marker has nothing, the list is empty and no helper is
- * active; a helper becomes active under the lock by taking a segment, and idle under the lock with none left.
+/* worklist.c - owns the pool of segments and the list of shared ones; both under one lock, taken per segment of a
+ * thousand entries. Invariant: marking is over exactly when the collecting marker has nothing, the list is empty and no
+ * helper is active; a helper becomes active under the lock by taking a segment, and idle under the lock with none left.
  *
  * The lock is ours alone and is held only by markers, which are never stopped. */
 #include "worklist.h"
@@ -12,8 +12,8 @@
 #include "options.h"
 #include "os.h"
 
-enum { SPINS = 1000 };	/* about 40 microseconds */
-enum { RESERVE = 8 };	/* segments that always exist: enough for the widest object, so that overflow makes progress */
+enum { SPINS = 1000 }; /* about 40 microseconds */
+enum { RESERVE = 8 };  /* segments that always exist: enough for the widest object, so that overflow makes progress */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work = PTHREAD_COND_INITIALIZER, idle = PTHREAD_COND_INITIALIZER;
@@ -21,7 +21,7 @@ static struct gcdune_segment *pool, *_Atomic shared;
 static unsigned made, allowed, waiting;
 static _Atomic unsigned active;
 static _Atomic bool wanted;
-static bool waiting_main;		/* the collecting marker sleeps */
+static bool waiting_main; /* the collecting marker sleeps */
 
 static bool grow(unsigned count)
 {
@@ -92,8 +92,8 @@ void gcdune_worklist_share(struct gcdune_segment *segment)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Work comes and goes within microseconds while marking, and to sleep and be woken takes tens of them: look for a while first. The
- * processor would be idle anyway, for the world is stopped. */
+/* Work comes and goes within microseconds while marking, and to sleep and be woken takes tens of them: look for a while
+ * first. The processor would be idle anyway, for the world is stopped. */
 static void spin(bool for_the_end)
 {
 	for (unsigned i = 0; i < SPINS; i++) {

@@ -1,10 +1,10 @@
 /* worklist.h - what is still to be marked (worklist.c).
  *
- * An entry is one word: the possible address of an object, as found; or a slice, a piece of pages to scan. Each marker has a
- * stack of entries in segments; full segments are handed to idle markers through one list under a lock. Segments come
- * from the kernel as needed. When there are none to be had the entry is dropped, and the block of the object that was being
- * scanned is flagged OVERFLOW: its marked objects are scanned again when all else is done (mark.c), so that marking
- * never fails, whatever the shape of the heap. */
+ * An entry is one word: the possible address of an object, as found; or a slice, a piece of pages to scan. Each marker
+ * has a stack of entries in segments; full segments are handed to idle markers through one list under a lock. Segments
+ * come from the kernel as needed. When there are none to be had the entry is dropped, and the block of the object that
+ * was being scanned is flagged OVERFLOW: its marked objects are scanned again when all else is done (mark.c), so that
+ * marking never fails, whatever the shape of the heap. */
 #ifndef GCDUNE_WORKLIST_H
 #define GCDUNE_WORKLIST_H
 
@@ -16,7 +16,7 @@
 
 struct gcdune_segment {
 	struct gcdune_segment *next;
-	uint64_t count;			/* used while it is on a list */
+	uint64_t count; /* used while it is on a list */
 	uint64_t entries[GCDUNE_SEGMENT_ENTRIES];
 };
 
