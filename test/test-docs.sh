@@ -14,7 +14,7 @@ functions=$(sed -n 's/^[a-z].*[ *]\(gcdune_[a-z0-9_]*\)(.*/\1/p' gcdune/gcdune.h
 missing=$(comm -23 <(echo "$functions") <(names 'gcdune_[a-z0-9_]+' docs/man/gcdune.3))
 [ -n "$functions" ] && [ -z "$missing" ] || fail "not in gcdune.3:" $missing
 
-options=$(sed -n 's/^\t{ "\([a-z_]*\)", .*/GCDUNE_\1/p' gcdune/options.c | tr a-z A-Z | sort -u)
+options=$(sed -n 's/^\t{ *"\([a-z_]*\)", .*/GCDUNE_\1/p' gcdune/options.c | tr a-z A-Z | sort -u)
 documented=$(sed -n 's/^\.It Ev \(GCDUNE_[A-Z_]*\) .*/\1/p' docs/man/gcdune-options.7 | sort -u)
 [ -n "$options" ] && [ "$options" = "$documented" ] ||
 	fail "options.c and gcdune-options.7 differ:" "$(diff <(echo "$options") <(echo "$documented"))"
