@@ -10,7 +10,7 @@
 #include "options.h"
 
 /* SET without that signal: SET itself where it is not in there, else a copy. */
-static const sigset_t *without(const sigset_t *set, sigset_t *copy)
+static __attribute__((no_sanitize("thread"))) const sigset_t *without(const sigset_t *set, sigset_t *copy)
 {
 	if (!set || sigismember(set, gcdune_options.signal) != 1)
 		return set;

@@ -6,8 +6,9 @@
 
 #include "os.h"
 
-/* A function that libgcdune exports under libc's name. */
-#define GCDUNE_INTERCEPT __attribute__((visibility("default")))
+/* A function that libgcdune exports under libc's name. Others may call it before anything is set up, thread sanitizer's
+ * start among them. */
+#define GCDUNE_INTERCEPT __attribute__((visibility("default"), no_sanitize("thread")))
 
 /* libc's own function NAME, looked up once. */
 #define GCDUNE_REAL(name)                                                                                              \
@@ -18,7 +19,7 @@
 		real;                                                                                                  \
 	})
 
-static inline void *gcdune_intercept_next(const char *name)
+static inline __attribute__((no_sanitize("thread"))) void *gcdune_intercept_next(const char *name)
 {
 	void *function = dlsym(RTLD_NEXT, name);
 
