@@ -1,6 +1,10 @@
 /* intercept-signal.c - stands in front of libc's functions that block signals or take them, so that no thread can hide
  * from being stopped, or take the stop for itself, by naming every signal there is. Only the signal that stops threads
  * is left out of what the program asks for. Not part of libgc.so.1 (see intercept.c). */
+/* Thread sanitizer stands there itself, and its own start of a thread must come first: in its builds threads attach at their
+ * first allocation. */
+#ifndef __SANITIZE_THREAD__
+
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -10,7 +14,7 @@
 #include "options.h"
 
 /* SET without that signal: SET itself where it is not in there, else a copy. */
-static __attribute__((no_sanitize("thread"))) const sigset_t *without(const sigset_t *set, sigset_t *copy)
+static const sigset_t *without(const sigset_t *set, sigset_t *copy)
 {
 	if (!set || sigismember(set, gcdune_options.signal) != 1)
 		return set;
@@ -94,3 +98,5 @@ GCDUNE_INTERCEPT int epoll_pwait(int fd, struct epoll_event *events, int n, int 
 
 	return GCDUNE_REAL(epoll_pwait)(fd, events, n, time, without(set, &copy));
 }
+
+#endif

@@ -4,6 +4,10 @@
  * From pthread_create to pthread_join (or the end of a detached thread) a thread has a record (struct gcdune_start),
  * whose `arg' is a root: first the argument on its way to the thread, at last the result on its way to the joiner.
  * Records are under heap.cycle. */
+/* Thread sanitizer stands there itself, and its own start of a thread must come first: in its builds threads attach at their
+ * first allocation. */
+#ifndef __SANITIZE_THREAD__
+
 #include <errno.h>
 #include <pthread.h>
 #include <time.h>
@@ -74,3 +78,5 @@ GCDUNE_INTERCEPT int pthread_detach(pthread_t thread)
 	gcdune_start_detached(thread);
 	return GCDUNE_REAL(pthread_detach)(thread);
 }
+
+#endif

@@ -6,9 +6,8 @@
 
 #include "os.h"
 
-/* A function that libgcdune exports under libc's name. Others may call it before anything is set up, thread sanitizer's
- * start among them. */
-#define GCDUNE_INTERCEPT __attribute__((visibility("default"), no_sanitize("thread")))
+/* A function that libgcdune exports under libc's name. */
+#define GCDUNE_INTERCEPT __attribute__((visibility("default")))
 
 /* libc's own function NAME, looked up once. */
 #define GCDUNE_REAL(name)                                                                                              \
@@ -19,7 +18,7 @@
 		real;                                                                                                  \
 	})
 
-static inline __attribute__((no_sanitize("thread"))) void *gcdune_intercept_next(const char *name)
+static inline void *gcdune_intercept_next(const char *name)
 {
 	void *function = dlsym(RTLD_NEXT, name);
 

@@ -1,7 +1,7 @@
 /* gcdune_alloc_many: a chain of distinct objects of the size and kind asked for, zero but for the link, live
  * through the chain only; two threads never get the same object.
  *
- * TEST-FLAGS: timeout=60 torture=yes
+ * TEST-FLAGS: timeout=60 torture=yes tsan=no
  */
 #include "check.h"
 

@@ -1,7 +1,7 @@
 /* Allocation of every size from 0 to 100,000 bytes, scanned and leaf: aligned, zeroed, not overlapping any
  * other live object, its size at least what was asked for, and gcdune_base right for every byte of it.
  *
- * TEST-FLAGS: timeout=300 torture=yes
+ * TEST-FLAGS: timeout=300 torture=yes tsan=no
  */
 #include "check.h"
 

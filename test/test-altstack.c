@@ -1,7 +1,7 @@
 /* A thread that is stopped while it runs a signal handler, on an alternate stack or not: what the interrupted code
  * held in its registers and on its own stack is kept, and what the handler holds too.
  *
- * TEST-FLAGS: timeout=60 torture=yes
+ * TEST-FLAGS: timeout=60 torture=yes tsan=no
  */
 #include "check.h"
 

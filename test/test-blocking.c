@@ -1,7 +1,7 @@
 /* gcdune_blocking_call: collections neither wait for the thread nor interrupt its system call; what its callers
  * hold is kept; gcdune_active_call inside works as ordinary code; both nest and pass values through.
  *
- * TEST-FLAGS: timeout=60 torture=yes static=yes
+ * TEST-FLAGS: timeout=60 torture=yes static=yes tsan=no
  */
 #include <poll.h>
 

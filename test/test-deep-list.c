@@ -1,7 +1,7 @@
 /* Depth: a list of ten million nodes, a tree that is all left children, a list through the last word of large
  * arrays: marked without recursion (the threads here have small stacks), nothing lost.
  *
- * TEST-FLAGS: timeout=180 torture=no
+ * TEST-FLAGS: timeout=180 torture=no tsan=no
  */
 #include "check.h"
 

@@ -1,7 +1,7 @@
 /* Data of libraries that are loaded and unloaded while the program runs: roots as long as they are there, no
  * longer when they are gone, also when other threads collect at that moment.
  *
- * TEST-FLAGS: timeout=120 torture=yes
+ * TEST-FLAGS: timeout=120 torture=yes tsan=no
  */
 #include <dlfcn.h>
 

@@ -2,7 +2,7 @@
  * both clear together; long chains in a bad order are marked in one go and take time in proportion to their
  * length.
  *
- * TEST-FLAGS: timeout=120 torture=yes alone=yes
+ * TEST-FLAGS: timeout=120 torture=yes alone=yes tsan=no
  */
 #include "check.h"
 

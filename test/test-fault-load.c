@@ -3,7 +3,7 @@
  * what test-fault.sh runs with calls failing under it. It stands refusals: where one is possible it ends with a
  * message and status 3.
  *
- * TEST-FLAGS: timeout=60 torture=yes
+ * TEST-FLAGS: timeout=60 torture=yes tsan=no
  */
 #include "check.h"
 

@@ -1,7 +1,7 @@
 /* Finalizers in several threads at once: each object finalized exactly once, no lock of the collector held (they
  * take the program's own), none lost when the thread that registered it ends at once.
  *
- * TEST-FLAGS: timeout=120 torture=yes static=yes
+ * TEST-FLAGS: timeout=120 torture=yes static=yes tsan=no
  */
 #include "check.h"
 

@@ -1,7 +1,7 @@
 /* fork from a single thread: parent and child each have the whole heap and work on: allocate, collect, finalize, make
  * threads, fork again; also inside a finalizer, with collections disabled, and deep in a recursion of forks.
  *
- * TEST-FLAGS: timeout=120 torture=yes static=yes short=yes
+ * TEST-FLAGS: timeout=120 torture=yes static=yes short=yes tsan=no
  */
 #include "check.h"
 

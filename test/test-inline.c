@@ -2,7 +2,7 @@
  * for constant and variable sizes, mixed with the function, in several threads, in one that is not attached yet,
  * and across fork; no object is given twice.
  *
- * TEST-FLAGS: timeout=60 torture=yes static=yes short=yes
+ * TEST-FLAGS: timeout=60 torture=yes static=yes short=yes tsan=no
  */
 #include <threads.h>
 

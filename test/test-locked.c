@@ -1,7 +1,7 @@
 /* gcdune_locked_call: no collection begins while FN runs, in whichever thread; one that another thread wants happens
  * afterwards; weak links can be read and made strong inside.
  *
- * TEST-FLAGS: timeout=60 torture=yes
+ * TEST-FLAGS: timeout=60 torture=yes tsan=no
  */
 #include "check.h"
 

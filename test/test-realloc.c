@@ -1,7 +1,7 @@
 /* gcdune_realloc: contents, zero for what is new, kind and layout kept, NULL and 0, shrinking, random sequences
  * against a shadow copy, failure that leaves the object as it was.
  *
- * TEST-FLAGS: timeout=120 torture=yes
+ * TEST-FLAGS: timeout=120 torture=yes tsan=no
  */
 #include "check.h"
 

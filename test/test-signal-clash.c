@@ -1,7 +1,7 @@
 /* A program that takes over the signal that stops threads gets one clear line, and no hang: with a handler, by
  * ignoring it, through sigaction and through signal; a program whose own handler was there before gets one too.
  *
- * TEST-FLAGS: timeout=120
+ * TEST-FLAGS: timeout=120 tsan=no
  */
 #include "check.h"
 

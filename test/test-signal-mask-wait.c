@@ -1,7 +1,7 @@
 /* Threads in calls of libc that block every signal for their duration - a handler whose sa_mask is full, sigsuspend,
  * ppoll, pselect, epoll_pwait - are stopped all the same and their objects kept.
  *
- * TEST-FLAGS: timeout=90 torture=yes static=yes
+ * TEST-FLAGS: timeout=90 torture=yes static=yes tsan=no
  */
 #include <poll.h>
 #include <sys/epoll.h>

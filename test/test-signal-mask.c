@@ -2,7 +2,7 @@
  * kept: pthread_sigmask, sigprocmask, a mask inherited from the creator, one from pthread_attr_setsigmask_np, a
  * mask in effect while a handler runs, sigsuspend and ppoll.
  *
- * TEST-FLAGS: timeout=60 torture=yes static=yes
+ * TEST-FLAGS: timeout=60 torture=yes static=yes tsan=no
  */
 #include "check.h"
 

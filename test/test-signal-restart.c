@@ -1,7 +1,7 @@
 /* The signal that stops threads is harmless to their system calls: blocking ones are restarted, not failed with
  * EINTR; errno and floating-point state survive; the signal can be chosen, and what cannot be used is refused.
  *
- * TEST-FLAGS: timeout=60 torture=yes
+ * TEST-FLAGS: timeout=60 torture=yes tsan=no
  */
 #include <semaphore.h>
 #include <sys/socket.h>

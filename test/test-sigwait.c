@@ -1,7 +1,7 @@
 /* A thread that waits for all signals with sigwait, as servers have one, neither hangs a collection nor sees its
  * signal.
  *
- * TEST-FLAGS: timeout=60 torture=yes static=yes
+ * TEST-FLAGS: timeout=60 torture=yes static=yes tsan=no
  */
 #include "check.h"
 

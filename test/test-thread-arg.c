@@ -2,7 +2,7 @@
  * once and everybody collects.
  * Not under ASan, whose own pthread_create keeps the argument where no one else looks.
  *
- * TEST-FLAGS: timeout=60 torture=yes static=yes asan=no
+ * TEST-FLAGS: timeout=60 torture=yes static=yes asan=no tsan=no
  */
 #include "check.h"
 

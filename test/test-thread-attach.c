@@ -2,7 +2,7 @@
  * attached by hand or by their first allocation, detached by hand or by their end, and what they hold in between is
  * kept.
  *
- * TEST-FLAGS: timeout=60 torture=yes static=yes
+ * TEST-FLAGS: timeout=60 torture=yes static=yes tsan=no
  */
 #include <threads.h>
 

@@ -3,7 +3,7 @@
  * thread is counted for ever.
  * Not under ASan, whose own pthread_create keeps argument and result where no one else looks.
  *
- * TEST-FLAGS: timeout=120 torture=yes static=yes short=yes asan=no
+ * TEST-FLAGS: timeout=120 torture=yes static=yes short=yes asan=no tsan=no
  */
 #include "check.h"
 

@@ -1,7 +1,7 @@
 /* Thread-local storage of several threads is a root: static __thread variables, those of a library loaded later
  * (dynamic TLS), and those of the main thread; and no longer when the thread has ended.
  *
- * TEST-FLAGS: timeout=60 torture=yes
+ * TEST-FLAGS: timeout=60 torture=yes tsan=no
  */
 #include <dlfcn.h>
 

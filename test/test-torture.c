@@ -1,7 +1,7 @@
 /* GCDUNE_TORTURE=N collects at every Nth allocation, in every thread, of every kind, and also where the fast path is
  * inlined; 0 turns it off.
  *
- * TEST-FLAGS: timeout=60 static=yes
+ * TEST-FLAGS: timeout=60 static=yes tsan=no
  */
 #include "check.h"
 #include "gcdune-inline.h"

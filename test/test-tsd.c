@@ -2,7 +2,7 @@
  * descriptor, and of later ones, which do not; and values are still there while the destructors of the keys run at
  * thread exit.
  *
- * TEST-FLAGS: timeout=60 torture=yes
+ * TEST-FLAGS: timeout=60 torture=yes tsan=no
  */
 #include "check.h"
 
