@@ -1,7 +1,7 @@
 /* gcdune_free: what is freed is used again without a collection, drops its finalizer, clears its links; an address
  * that is not the start of a live object ends the program with a message.
  *
- * TEST-FLAGS: timeout=120 torture=yes
+ * TEST-FLAGS: timeout=120 torture=yes tsan=no
  */
 #include "check.h"
 

@@ -1,7 +1,7 @@
 /* The marker's work list overflows (option mark_segments bounds it): wide arrays, deep lists, bushy graphs and
  * ephemerons are still marked completely, by one marker and by several.
  *
- * TEST-FLAGS: timeout=180 torture=yes
+ * TEST-FLAGS: timeout=180 torture=yes tsan=no
  */
 #include "check.h"
 

@@ -1,7 +1,7 @@
 /* Options: gcdune_option_set tells unknown names, bad values and late calls apart; the environment's get one clear
  * line each, to stderr or to the warning handler, and the program goes on as if they were not there.
  *
- * TEST-FLAGS: timeout=120
+ * TEST-FLAGS: timeout=120 tsan=no
  */
 #include "check.h"
 

@@ -2,7 +2,7 @@
  * broken invariant on an unsound one. The latter needs a planted defect (option verify_plant); without it that
  * half is skipped.
  *
- * TEST-FLAGS: timeout=60
+ * TEST-FLAGS: timeout=60 tsan=no
  */
 #include "check.h"
 
