@@ -362,11 +362,7 @@ void gcdune_block_verify(void)
 {
 	size_t used = 0, dirty = 0, free_blocks = 0, in_runs = 0;
 
-	for (uint32_t i = 0; i < heap->nblocks; i++) {
-		if (i == heap->spaces[GCDUNE_SPACE_SCANNED].edge)
-			i = heap->spaces[GCDUNE_SPACE_LEAF].edge;
-		if (i >= heap->nblocks)
-			break;
+	GCDUNE_EACH_BLOCK(i) {
 		if (heap->blocks[i].use == GCDUNE_USE_FREE) {
 			free_blocks++;
 			dirty += !heap->spans[i].clean;

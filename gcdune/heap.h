@@ -191,6 +191,14 @@ static inline uintptr_t gcdune_block_address(uint32_t index)
 	return gcdune_heap.base + ((uintptr_t)index << GCDUNE_BLOCK_SHIFT);
 }
 
+/* Walks over the committed blocks, both ends of the reservation, in the order of addresses. */
+static inline uint32_t gcdune_block_skip(uint32_t index)
+{
+	return index == gcdune_heap.spaces[GCDUNE_SPACE_SCANNED].edge ? gcdune_heap.spaces[GCDUNE_SPACE_LEAF].edge : index;
+}
+#define GCDUNE_EACH_BLOCK(i)                                                                                           \
+	for (uint32_t i = gcdune_block_skip(0); i < gcdune_heap.nblocks; i = gcdune_block_skip(i + 1))
+
 static inline uint8_t *gcdune_block_states(const struct gcdune_block *block)
 {
 	return gcdune_heap.states + (size_t)block->states * GCDUNE_STATE_UNIT;

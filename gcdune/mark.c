@@ -352,11 +352,7 @@ static void recover(void)
 			gcdune_roots_mark();
 			drain_all();
 		}
-		for (uint32_t i = 0; i < heap->nblocks; i++) {
-			if (i == heap->spaces[GCDUNE_SPACE_SCANNED].edge)
-				i = heap->spaces[GCDUNE_SPACE_LEAF].edge;
-			if (i >= heap->nblocks)
-				break;
+		GCDUNE_EACH_BLOCK(i) {
 			struct gcdune_block *block = &heap->blocks[i];
 
 			if (!(block->flags & GCDUNE_BLOCK_OVERFLOW))

@@ -248,11 +248,7 @@ static void mark_pinned(void)
 {
 	uint8_t white = gcdune_mark_white();
 
-	for (uint32_t i = 0; i < heap->nblocks; i++) {
-		if (i == heap->spaces[GCDUNE_SPACE_SCANNED].edge)
-			i = heap->spaces[GCDUNE_SPACE_LEAF].edge;
-		if (i >= heap->nblocks)
-			break;
+	GCDUNE_EACH_BLOCK(i) {
 		struct gcdune_block *block = &heap->blocks[i];
 
 		if ((block->use != GCDUNE_USE_SMALL && block->use != GCDUNE_USE_LARGE) ||

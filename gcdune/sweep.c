@@ -121,13 +121,7 @@ void gcdune_sweep_prepare(void)
 
 void gcdune_sweep_recolor(void)
 {
-	uint32_t low = heap->spaces[GCDUNE_SPACE_SCANNED].edge, high = heap->spaces[GCDUNE_SPACE_LEAF].edge;
-
-	for (uint32_t i = 0; i < heap->nblocks; i++) {
-		if (i == low)
-			i = high;
-		if (i >= heap->nblocks)
-			break;
+	GCDUNE_EACH_BLOCK(i) {
 		struct gcdune_block *block = &heap->blocks[i];
 
 		if (block->use != GCDUNE_USE_SMALL && block->use != GCDUNE_USE_LARGE)

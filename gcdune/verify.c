@@ -16,11 +16,7 @@ static struct gcdune_heap *const heap = &gcdune_heap;
 
 static void each_block(void (*visit)(uint32_t index, struct gcdune_block *block, void *arg), void *arg)
 {
-	for (uint32_t i = 0; i < heap->nblocks; i++) {
-		if (i == heap->spaces[GCDUNE_SPACE_SCANNED].edge)
-			i = heap->spaces[GCDUNE_SPACE_LEAF].edge;
-		if (i >= heap->nblocks)
-			break;
+	GCDUNE_EACH_BLOCK(i) {
 		if (heap->blocks[i].use == GCDUNE_USE_SMALL || heap->blocks[i].use == GCDUNE_USE_LARGE)
 			visit(i, &heap->blocks[i], arg);
 	}
