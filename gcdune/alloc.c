@@ -15,6 +15,7 @@
 
 #include "block.h"
 #include "cycle.h"
+#include "dirty/dirty.h"
 #include "finalize.h"
 #include "mark.h"
 #include "options.h"
@@ -30,49 +31,72 @@ static _Atomic(gcdune_oom_fn) oom_handler;
 
 /* ---- The slow path ---- */
 
+/* Pieces of the sweep that a thread does before it takes fresh memory rather than look further. */
+enum { SWEEP_PIECES = 8, SWEEP_PIECE = 64 };
+
+/* Markers may look at the block while it changes: its use comes last. */
+static void make_small(uint32_t index, unsigned kind, unsigned cls, uint32_t states)
+{
+	struct gcdune_block *block = &heap->blocks[index];
+
+	*block = (struct gcdune_block){
+		.reciprocal = gcdune_classes[cls].reciprocal,
+		.states = states,
+		.nslots = gcdune_classes[cls].nslots,
+		.granules = (uint16_t)(gcdune_classes[cls].size / GCDUNE_GRANULE),
+		.kind = (uint8_t)kind,
+		.use = GCDUNE_USE_NONE,
+		.flags = (uint8_t)((cls > GCDUNE_SIZES ? GCDUNE_BLOCK_EXACT : 0) |
+				   (heap->kinds[kind].scan == GCDUNE_SCAN_WORDS ? GCDUNE_BLOCK_WORDS : 0)),
+	};
+	heap->spans[index].cls = (uint8_t)cls;
+	__atomic_store_n(&block->use, GCDUNE_USE_SMALL, __ATOMIC_RELEASE);
+	if (heap->kinds[kind].pinned)
+		heap->pinned_blocks++;
+}
+
 /* A block whose slots may be free becomes the run's open block. */
 static bool next_block(struct gcdune_run *run, unsigned kind, unsigned cls)
 {
-	uint32_t index = GCDUNE_NO_BLOCK, states;
+	uint32_t index, states;
 
 	pthread_mutex_lock(&heap->lock);
 	if (run->block != GCDUNE_NO_BLOCK)
-		heap->blocks[run->block].flags &= (uint8_t)~GCDUNE_BLOCK_OPEN;
+		gcdune_block_close(run->block);
 	run->block = GCDUNE_NO_BLOCK;
 	index = gcdune_sweep_pop(kind, cls);
+	for (unsigned n = 0; index == GCDUNE_NO_BLOCK && n < SWEEP_PIECES && heap->sweeping; n++) {
+		gcdune_sweep_some(SWEEP_PIECE);
+		index = gcdune_sweep_pop(kind, cls);
+	}
 	if (index == GCDUNE_NO_BLOCK) {
 		states = gcdune_states_take(cls);
 		if (states)
 			index = gcdune_block_take(gcdune_block_space(kind), 1);
-		if (index != GCDUNE_NO_BLOCK) {
-			heap->blocks[index] = (struct gcdune_block){
-				.reciprocal = gcdune_classes[cls].reciprocal,
-				.states = states,
-				.nslots = gcdune_classes[cls].nslots,
-				.granules = (uint16_t)(gcdune_classes[cls].size / GCDUNE_GRANULE),
-				.kind = (uint8_t)kind,
-				.use = GCDUNE_USE_SMALL,
-				.flags = (uint8_t)((cls > GCDUNE_SIZES ? GCDUNE_BLOCK_EXACT : 0) |
-						   (heap->kinds[kind].scan == GCDUNE_SCAN_WORDS ? GCDUNE_BLOCK_WORDS
-												: 0)),
-			};
-			heap->spans[index].cls = (uint8_t)cls;
-			if (heap->kinds[kind].pinned)
-				heap->pinned_blocks++;
-		} else if (states) {
+		if (index != GCDUNE_NO_BLOCK)
+			make_small(index, kind, cls, states);
+		else if (states)
 			gcdune_states_give(cls, states);
-		}
 	} else {
 		heap->spans[index].clean = 0;
 	}
 	if (index != GCDUNE_NO_BLOCK) {
-		heap->blocks[index].flags |= GCDUNE_BLOCK_OPEN;
+		run->block = index;
 		heap->blocks[index].color = heap->color;
+		gcdune_block_open(index, run);
 	}
 	pthread_mutex_unlock(&heap->lock);
-	run->block = index;
 	run->slot = 0;
 	return index != GCDUNE_NO_BLOCK;
+}
+
+/* Pages about to be filled cost a fault each if their writes are recorded; told beforehand, one call for all. */
+static void announce(const char *begin, const char *end)
+{
+	uintptr_t from = (uintptr_t)begin & ~(GCDUNE_PAGE - 1), to = ((uintptr_t)end + GCDUNE_PAGE - 1) & ~(GCDUNE_PAGE - 1);
+
+	if (to - from >= 2 * GCDUNE_PAGE)
+		gcdune_dirty_mark(from, to);
 }
 
 /* Finds the next run of free slots and points the cursor at it. */
@@ -87,13 +111,17 @@ static bool next_run(struct gcdune_thread *thread, struct gcdune_cursor *cursor,
 			return false;
 	struct gcdune_block *block = &heap->blocks[run->block];
 	char *base = (char *)gcdune_block_address(run->block);
+	char *first = base + begin * size, *last = base + end * size;
 
-	memset(gcdune_block_states(block) + begin, heap->color, end - begin);
+	if (heap->tracked && !gcdune_kind_is_leaf(kind))
+		announce(first, last);
 	run->slot = (uint16_t)end;
-	run->end = base + end * size;
-	cursor->next = base + begin * size;
+	/* In this order: gcdune_thread_reserve tells why. */
+	__atomic_store_n(&cursor->next, first, __ATOMIC_RELEASE);
+	__atomic_store_n(&run->end, last, __ATOMIC_RELEASE);
+	memset(gcdune_block_states(block) + begin, heap->color, end - begin);
 	/* Memory that the kernel just gave is zero, and what no one clears need not be. */
-	cursor->limit = heap->spans[run->block].clean || gcdune_kind_is_leaf(kind) ? run->end : cursor->next;
+	cursor->limit = heap->spans[run->block].clean || gcdune_kind_is_leaf(kind) ? last : first;
 	gcdune_account(thread, (int64_t)((end - begin) * size));
 	return true;
 }
@@ -104,7 +132,10 @@ static void *take_freed(struct gcdune_run *run, unsigned kind, unsigned cls)
 
 	memcpy(&run->freed, object, sizeof(void *));
 	run->nfreed--;
-	*gcdune_ref_of(object).state = heap->color;
+	struct gcdune_ref ref = gcdune_ref_of(object);
+
+	__atomic_store_n(&ref.block->color, heap->color, __ATOMIC_RELAXED);
+	__atomic_store_n(ref.state, heap->color, __ATOMIC_RELAXED);
 	if (!gcdune_kind_is_leaf(kind))
 		memset(object, 0, gcdune_classes[cls].size);
 	return object;
@@ -221,13 +252,15 @@ void *gcdune_alloc_any(size_t size, size_t align, unsigned kind)
 		return out_of_memory(size);
 	if (heap->extra_byte && size < SIZE_MAX)
 		size++;
+	if (__builtin_expect(atomic_load_explicit(&heap->after_due, memory_order_relaxed), 0))
+		gcdune_cycle_after();
 	if (gcdune_options.torture && thread->countdown-- == 0) {
 		thread->countdown = gcdune_options.torture - 1;
 		gcdune_cycle_collect(GCDUNE_CYCLE_TORTURE);
 	} else if (atomic_load_explicit(&heap->allocated, memory_order_relaxed) +
 			   (int64_t)(size > GCDUNE_SMALL_MAX ? size : 0) >=
 		   atomic_load_explicit(&heap->trigger, memory_order_relaxed)) {
-		gcdune_cycle_collect(GCDUNE_CYCLE_BUDGET);
+		gcdune_cycle_due(thread);
 	}
 	void *object = try_alloc(thread, size, align, kind);
 
@@ -394,7 +427,7 @@ static void free_small(struct gcdune_thread *thread, const struct gcdune_ref *re
 		return;
 	}
 	pthread_mutex_lock(&heap->lock);
-	*ref->state = GCDUNE_COLOR_FREE;
+	__atomic_store_n(ref->state, GCDUNE_COLOR_FREE, __ATOMIC_RELAXED);
 	if (!(ref->block->flags & (GCDUNE_BLOCK_OPEN | GCDUNE_BLOCK_LISTED)))
 		gcdune_sweep_list(index);
 	pthread_mutex_unlock(&heap->lock);
@@ -418,7 +451,11 @@ void gcdune_free(void *object)
 	} else {
 		pthread_mutex_lock(&heap->lock);
 		gcdune_account(thread, -(int64_t)gcdune_ref_size(&ref));
-		gcdune_large_free((uint32_t)(ref.block - heap->blocks));
+		/* While markers may be looking at it, it stays what it is, and dead; the sweep frees it. */
+		if (heap->white != heap->color)
+			__atomic_store_n(ref.state, GCDUNE_COLOR_FREE, __ATOMIC_RELAXED);
+		else
+			gcdune_large_free((uint32_t)(ref.block - heap->blocks));
 		pthread_mutex_unlock(&heap->lock);
 	}
 	gcdune_critical_leave(thread);

@@ -1,80 +1,36 @@
-/* cycle.c - owns heap.cycle and the order of a collection, written once in run_cycle. In this version the world is
- * stopped from STOP to RELEASE. Callers: alloc.c when the trigger is reached or memory has run out, and the program. */
+/* cycle.c - owns the order of a collection, written once in run(). Two forms of it: the program stopped throughout, by the
+ * thread that wants it; and beside the program, by the collector's thread, with two short stops.
+ *
+ *	BEGIN                           helpers made, old colours forgotten
+ *	ARM FLIP MARK PRECLEAN          beside the program only: pages tracked for writes; a stop in which new objects
+ *	                                become black and roots are noted; marking; scanning again what was written
+ *	STOP REMARK FINALIZE VERIFY END the pause
+ *	SWEEP                           beside the program again
+ *
+ * One cycle at a time: `turn' is held throughout, heap.cycle only while the world is stopped, so that threads come and
+ * go, and fork, while the heap is marked. Why nothing reachable is lost: remark.c. Callers: alloc.c when the trigger is
+ * reached or memory has run out, the collector's thread, and the program. */
 #define _GNU_SOURCE
 #include "cycle.h"
 
 #include <string.h>
 
 #include "block.h"
+#include "dirty/dirty.h"
 #include "finalize.h"
 #include "mark.h"
 #include "options.h"
 #include "os.h"
 #include "pacer.h"
+#include "remark.h"
 #include "roots.h"
 #include "stats.h"
 #include "sweep.h"
 #include "thread.h"
+#include "trace.h"
 #include "verify.h"
 
 static struct gcdune_heap *const heap = &gcdune_heap;
-
-/* ---- heap.cycle ---- */
-
-static pthread_mutex_t cycle = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic uintptr_t owner; /* thread pointer of the holder, 0: free */
-static unsigned depth;
-
-bool gcdune_cycle_locked_here(void)
-{
-	return atomic_load_explicit(&owner, memory_order_relaxed) == (uintptr_t)pthread_self();
-}
-
-/* A thread that waits here does nothing with the heap: it counts as blocked, and the collection that it waits for need
- * not stop it. It is RUNNING again once it has the lock, when no collection can begin. */
-static __attribute__((noinline)) void wait_for_cycle(void)
-{
-	struct gcdune_thread *self = gcdune_thread_self;
-
-	if (!self || self->critical || atomic_load(&self->state) == GCDUNE_THREAD_BLOCKED) {
-		pthread_mutex_lock(&cycle);
-		return;
-	}
-	uintptr_t outer = self->sp;
-
-	__builtin_unwind_init();
-	self->sp = (uintptr_t)__builtin_frame_address(0) - 128;
-	atomic_store(&self->state, GCDUNE_THREAD_BLOCKED);
-	pthread_mutex_lock(&cycle);
-	atomic_store(&self->state, GCDUNE_THREAD_RUNNING);
-	self->sp = outer;
-}
-
-void gcdune_cycle_lock(void)
-{
-	if (!gcdune_cycle_locked_here()) {
-		if (pthread_mutex_trylock(&cycle))
-			wait_for_cycle();
-		atomic_store_explicit(&owner, (uintptr_t)pthread_self(), memory_order_relaxed);
-	}
-	depth++;
-}
-
-void gcdune_cycle_unlock(void)
-{
-	if (--depth)
-		return;
-	atomic_store_explicit(&owner, 0, memory_order_relaxed);
-	pthread_mutex_unlock(&cycle);
-}
-
-/* The child of a fork holds it as its parent did when it forked. */
-void gcdune_cycle_lock_after_fork(void)
-{
-	pthread_mutex_init(&cycle, NULL);
-	pthread_mutex_lock(&cycle);
-	gcdune_stats_after_fork();
-}
 
 /* ---- Events ---- */
 
@@ -93,9 +49,10 @@ static void event(enum gcdune_event what)
 		callback(what);
 }
 
-/* ---- One collection ---- */
+/* ---- Stops ---- */
 
 static struct gcdune_pause pause_record;
+static struct gcdune_cycle_record cycle_record;
 static uint64_t last_ns;
 
 static void phase_over(enum gcdune_phase phase)
@@ -103,10 +60,24 @@ static void phase_over(enum gcdune_phase phase)
 	uint64_t now = gcdune_os_now(), took = now - last_ns;
 
 	pause_record.phase_ns[phase] = took > UINT32_MAX ? UINT32_MAX : (uint32_t)took;
+	gcdune_trace_span(gcdune_stats_phase_name(phase), last_ns, now);
 	last_ns = now;
 }
 
-static void stop(void)
+static void concurrent_over(enum gcdune_concurrent_phase phase)
+{
+	uint64_t now = gcdune_os_now();
+
+	cycle_record.phase_ns[phase] += now - last_ns;
+	gcdune_trace_span(gcdune_stats_concurrent_name(phase), last_ns, now);
+	last_ns = now;
+	if (gcdune_options.stretch && phase != GCDUNE_CONCURRENT_SWEEP) {
+		gcdune_os_sleep((uint64_t)gcdune_options.stretch * 1000);
+		last_ns = gcdune_os_now();
+	}
+}
+
+static void on_stop(void)
 {
 	last_ns = gcdune_os_now();
 	memset(&pause_record, 0, sizeof pause_record);
@@ -116,50 +87,186 @@ static void stop(void)
 	phase_over(GCDUNE_PHASE_STOP);
 }
 
-static __attribute__((noinline)) void run_cycle(enum gcdune_cycle_reason reason)
+/* From here to the release: no malloc, no stdio, no lock that a stopped thread could hold. */
+static void stop(void)
 {
-	struct gcdune_marked marked;
+	gcdune_cycle_lock();
+	gcdune_roots_prepare(on_stop);
+	gcdune_mark_stopped(true);
+}
 
-	event(GCDUNE_EVENT_BEGIN);
-	gcdune_mark_prepare();
-	gcdune_roots_prepare(stop);
-	/* From here to the release: no malloc, no stdio, no lock that a stopped thread could hold. */
-
-	gcdune_mark_begin();
-	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next)
-		gcdune_thread_blacken(thread, gcdune_mark_black());
-	gcdune_roots_mark();
-	phase_over(GCDUNE_PHASE_ROOTS);
-
-	gcdune_mark_drain();
-	phase_over(GCDUNE_PHASE_MARK);
-
-	gcdune_finalize_cycle();
-	phase_over(GCDUNE_PHASE_FINALIZE);
-
-	if (gcdune_options.verify)
-		gcdune_verify_marked();
-	phase_over(GCDUNE_PHASE_VERIFY);
-
-	marked = gcdune_mark_end();
-	heap->live_bytes = marked.bytes;
-	heap->leaf_bytes = marked.leaf_bytes;
-	gcdune_sweep_prepare();
-	if (gcdune_options.verify)
-		gcdune_verify_swept();
-	gcdune_pacer_cycle_end();
-	heap->collections++;
-	phase_over(GCDUNE_PHASE_SWEEP);
-
+static void resume(enum gcdune_cycle_reason reason, enum gcdune_stop_kind kind)
+{
 	pause_record.reason = (uint8_t)reason;
-	pause_record.markers = (uint8_t)marked.markers;
+	pause_record.kind = (uint8_t)kind;
 	pause_record.threads = (uint16_t)gcdune_threads_count;
-	pause_record.live_bytes = marked.bytes;
 	pause_record.heap_bytes = (heap->blocks_used + heap->blocks_dirty) << GCDUNE_BLOCK_SHIFT;
 	event(GCDUNE_EVENT_RESUME);
+	gcdune_mark_stopped(false);
 	gcdune_stop_release();
 	phase_over(GCDUNE_PHASE_RELEASE);
-	gcdune_stats_pause(&pause_record, marked.objects);
+	gcdune_stats_pause(&pause_record);
+	gcdune_cycle_unlock();
+}
+
+/* ---- One collection ---- */
+
+/* Rounds of scanning again: until so few pages are dirty that the pause will not notice, or it gets no better. */
+enum { ROUNDS = 12, FEW_PAGES = 32 };
+
+static void preclean(void)
+{
+	size_t before = SIZE_MAX;
+
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		gcdune_remark_push();
+		gcdune_mark_drain();
+		size_t found = gcdune_remark_count();
+
+		cycle_record.rounds++;
+		cycle_record.dirty_pages += found;
+		if (found <= FEW_PAGES || !gcdune_dirty_rearms())
+			return;
+		if (round >= 2 && found > before / 8 * 7) {
+			cycle_record.gave_up = 1;
+			return;
+		}
+		before = found;
+	}
+}
+
+static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool concurrent)
+{
+	enum { BEGIN, ARM, FLIP, MARK, PRECLEAN, STOP, REMARK, FINALIZE, VERIFY, END, SWEEP, OVER } phase = BEGIN;
+	struct gcdune_marked marked = {0};
+
+	memset(&cycle_record, 0, sizeof cycle_record);
+	cycle_record.start_ns = gcdune_os_now() - gcdune_stats_start();
+	while (phase != OVER) {
+		switch (phase) {
+		case BEGIN:
+			last_ns = gcdune_os_now();
+			gcdune_mark_prepare();
+			gcdune_sweep_old_colors();
+			phase = concurrent ? ARM : STOP;
+			break;
+		case ARM:
+			concurrent = gcdune_remark_arm();
+			concurrent_over(GCDUNE_CONCURRENT_ARM);
+			phase = concurrent ? FLIP : STOP;
+			break;
+		case FLIP:
+			stop();
+			gcdune_mark_flip();
+			gcdune_pacer_flip();
+			gcdune_mark_push_only = true;
+			gcdune_roots_note();
+			gcdune_mark_push_only = false;
+			phase_over(GCDUNE_PHASE_ROOTS);
+			resume(reason, GCDUNE_STOP_FLIP);
+			phase = MARK;
+			break;
+		case MARK:
+			gcdune_mark_adapt();
+			gcdune_roots_read();
+			gcdune_finalize_mark_roots_running();
+			gcdune_roots_pinned();
+			gcdune_mark_drain();
+			concurrent_over(GCDUNE_CONCURRENT_MARK);
+			gcdune_finalize_look();
+			phase = PRECLEAN;
+			break;
+		case PRECLEAN:
+			/* The program may rely on nothing being freed while collections are disabled. */
+			while (heap->disabled)
+				gcdune_os_sleep(1000000);
+			gcdune_mark_adapt();
+			preclean();
+			concurrent_over(GCDUNE_CONCURRENT_PRECLEAN);
+			phase = STOP;
+			break;
+		case STOP:
+			stop();
+			phase = REMARK;
+			if (heap->disabled) {
+				resume(reason, GCDUNE_STOP_NOTHING);
+				phase = concurrent ? PRECLEAN : OVER;
+			}
+			break;
+		case REMARK:
+			if (concurrent) {
+				for (struct gcdune_thread *t = gcdune_threads; t; t = t->next)
+					gcdune_thread_blacken(t, heap->color);
+				gcdune_remark_push();
+				gcdune_roots_remark();
+				gcdune_finalize_remark_roots();
+				gcdune_remark_callbacks();
+			} else {
+				gcdune_mark_flip();
+				gcdune_pacer_flip();
+				gcdune_roots_mark();
+			}
+			phase_over(GCDUNE_PHASE_ROOTS);
+			gcdune_mark_drain();
+			phase_over(GCDUNE_PHASE_MARK);
+			phase = FINALIZE;
+			break;
+		case FINALIZE:
+			gcdune_finalize_cycle(concurrent);
+			phase_over(GCDUNE_PHASE_FINALIZE);
+			phase = VERIFY;
+			break;
+		case VERIFY:
+			if (gcdune_options.verify)
+				gcdune_verify_marked();
+			phase_over(GCDUNE_PHASE_VERIFY);
+			phase = END;
+			break;
+		case END:
+			marked = gcdune_mark_end();
+			heap->live_bytes = marked.bytes;
+			heap->leaf_bytes = marked.leaf_bytes;
+			gcdune_sweep_begin();
+			if (gcdune_options.verify)
+				gcdune_verify_swept();
+			gcdune_pacer_cycle_end(concurrent);
+			heap->collections++;
+			cycle_record.dirty_last = gcdune_remark_count();
+			phase_over(GCDUNE_PHASE_SWEEP);
+			pause_record.markers = (uint8_t)marked.markers;
+			pause_record.live_bytes = marked.bytes;
+			resume(reason, concurrent ? GCDUNE_STOP_FINAL : GCDUNE_STOP_WHOLE);
+			phase = SWEEP;
+			break;
+		case SWEEP:
+			if (concurrent) {
+				gcdune_remark_disarm();
+				gcdune_roots_forget();
+			}
+			gcdune_sweep_finish();
+			gcdune_pacer_release(false);
+			concurrent_over(GCDUNE_CONCURRENT_SWEEP);
+			cycle_record.concurrent = concurrent;
+			cycle_record.marked_bytes = marked.bytes;
+			gcdune_stats_cycle(&cycle_record, marked.objects);
+			phase = OVER;
+			break;
+		case OVER:
+			break;
+		}
+	}
+}
+
+/* ---- Who runs it ---- */
+
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic uintptr_t turn_owner; /* thread pointer; 0: no thread of the program */
+
+static void *wait_for_turn(void *unused)
+{
+	(void)unused;
+	pthread_mutex_lock(&turn);
+	return NULL;
 }
 
 /* Every register that may hold a pointer is in this frame or above it while the collection runs; roots.c scans from
@@ -171,28 +278,134 @@ static __attribute__((noinline)) void run_with_registers(enum gcdune_cycle_reaso
 
 	__builtin_unwind_init();
 	self->sp = (uintptr_t)__builtin_frame_address(0) - 128;
-	run_cycle(reason);
+	run(reason, false);
 	self->sp = outer;
 	__asm__ volatile("" : : : "memory");
+}
+
+/* In the thread that wants the cycle. */
+static void begins(void)
+{
+	gcdune_cycle_after();
+	event(GCDUNE_EVENT_BEGIN);
+}
+
+static void collect_here(enum gcdune_cycle_reason reason, uint64_t seen)
+{
+	uint32_t ticket = gcdune_collector_busy();
+
+	/* One cycle at a time, so this is a thread that must not be waited for while it waits. */
+	if (ticket)
+		gcdune_collector_wait(ticket);
+	if (pthread_mutex_trylock(&turn))
+		gcdune_blocking_call(wait_for_turn, NULL);
+	turn_owner = (uintptr_t)pthread_self();
+	if (reason != GCDUNE_CYCLE_BUDGET || heap->collections == seen) {
+		begins();
+		run_with_registers(reason);
+		heap->after_due = true;
+	}
+	turn_owner = 0;
+	pthread_mutex_unlock(&turn);
+	gcdune_cycle_after();
+}
+
+void gcdune_cycle_run(enum gcdune_cycle_reason reason)
+{
+	pthread_mutex_lock(&turn);
+	run(reason, true);
+	heap->after_due = true;
+	pthread_mutex_unlock(&turn);
+}
+
+/* So little to mark that the program had better stop for it: less than a third of a millisecond. */
+enum { SMALL = 512 << 10 };
+
+static bool beside(enum gcdune_cycle_reason reason)
+{
+	if (gcdune_options.mode == GCDUNE_MODE_STW)
+		return false;
+	if (gcdune_options.mode == GCDUNE_MODE_AUTO) {
+		if (reason == GCDUNE_CYCLE_TORTURE)
+			return false;
+		if (heap->collections && heap->live_bytes - heap->leaf_bytes + heap->root_bytes < SMALL)
+			return false;
+		/* The only thread waits anyway. */
+		if ((reason == GCDUNE_CYCLE_ASKED || reason == GCDUNE_CYCLE_NO_MEMORY) && gcdune_threads_count == 1)
+			return false;
+	}
+	return gcdune_dirty_usable() && gcdune_collector_ready();
 }
 
 void gcdune_cycle_collect(enum gcdune_cycle_reason reason)
 {
 	struct gcdune_thread *self = gcdune_thread_get();
 	uint64_t seen = heap->collections;
+	bool wait = reason == GCDUNE_CYCLE_ASKED || reason == GCDUNE_CYCLE_NO_MEMORY;
 
-	if (!self || heap->disabled || gcdune_cycle_locked_here() || self->critical)
-		return;
-	gcdune_cycle_lock();
-	if (reason == GCDUNE_CYCLE_BUDGET && heap->collections != seen) {
-		gcdune_cycle_unlock();
+	if (!self || heap->disabled || gcdune_cycle_locked_here() || self->critical ||
+	    turn_owner == (uintptr_t)pthread_self())
+		return; /* perhaps in a callback of the cycle itself */
+	if (!beside(reason)) {
+		collect_here(reason, seen);
 		return;
 	}
-	run_with_registers(reason);
-	gcdune_cycle_unlock();
-	gcdune_pacer_release(false);
+	uint32_t ticket = wait ? gcdune_collector_busy() : 0;
+
+	if (ticket)
+		gcdune_collector_wait(ticket); /* that one may have begun too early for us */
+	ticket = gcdune_collector_ask(reason, !wait, begins);
+
+	if (wait && ticket) {
+		gcdune_collector_wait(ticket);
+		gcdune_cycle_after();
+	}
+}
+
+void gcdune_cycle_due(struct gcdune_thread *thread)
+{
+	uint32_t ticket = gcdune_collector_busy();
+
+	if (!ticket) {
+		gcdune_cycle_collect(GCDUNE_CYCLE_BUDGET);
+		return;
+	}
+	unsigned debt = gcdune_pacer_debt();
+
+	if (!debt || thread->critical || gcdune_cycle_locked_here())
+		return;
+	uint64_t begin = gcdune_os_now();
+
+	if (gcdune_pacer_too_far()) {
+		gcdune_collector_wait(ticket);
+		gcdune_stats_lost(thread, GCDUNE_LOST_WAIT, begin, gcdune_os_now());
+		return;
+	}
+	gcdune_critical_enter(thread);
+	bool helped = gcdune_mark_assist(debt);
+
+	gcdune_critical_leave(thread);
+	if (helped)
+		gcdune_stats_lost(thread, GCDUNE_LOST_ASSIST, begin, gcdune_os_now());
+}
+
+void gcdune_cycle_after(void)
+{
+	if (!atomic_exchange(&heap->after_due, false))
+		return;
 	event(GCDUNE_EVENT_END);
 	gcdune_finalize_after_cycle();
+}
+
+void gcdune_cycle_after_fork(void)
+{
+	pthread_mutex_init(&turn, NULL);
+	turn_owner = 0;
+	/* Sweeping that was under way goes on as it is needed. */
+	gcdune_collector_after_fork();
+	gcdune_dirty_after_fork();
+	heap->tracked = 0;
+	gcdune_stats_after_fork();
 }
 
 void gcdune_cycle_tell_growth(void)

@@ -1,8 +1,11 @@
-/* cycle.h - collections (cycle.c). */
+/* cycle.h - collections (cycle.c), and the thread that runs them beside the program (collector.c). */
 #ifndef GCDUNE_CYCLE_H
 #define GCDUNE_CYCLE_H
 
 #include <stdbool.h>
+#include <stdint.h>
+
+struct gcdune_thread;
 
 enum gcdune_cycle_reason {
 	GCDUNE_CYCLE_BUDGET, /* the trigger was reached; nothing is done if another thread has collected meanwhile */
@@ -12,10 +15,35 @@ enum gcdune_cycle_reason {
 	GCDUNE_CYCLE_REASONS
 };
 
-/* Collects unless collections are disabled or the caller is inside one. Runs finalizers afterwards, in AUTO mode. */
+/* Collects unless collections are disabled or the caller is inside one. For BUDGET and TORTURE a cycle that runs beside
+ * the program is only begun; otherwise it is over on return, and finalizers have run, in AUTO mode. */
 void gcdune_cycle_collect(enum gcdune_cycle_reason reason);
+/* heap.allocated has reached heap.trigger: begins a cycle, or helps with the one under way. Not in a critical section. */
+void gcdune_cycle_due(struct gcdune_thread *thread);
+/* A cycle has ended: tells the program, and runs finalizers, if no one has yet. No locks held. */
+void gcdune_cycle_after(void);
 
 /* Tells the program if the heap has grown since it was last told. No locks held. */
 void gcdune_cycle_tell_growth(void);
+
+/* One cycle, by the collector's thread. */
+void gcdune_cycle_run(enum gcdune_cycle_reason reason);
+
+/* In the child of a fork: a cycle that was under way is given up. */
+void gcdune_cycle_after_fork(void);
+
+/* ---- collector.c ---- */
+
+/* Makes the thread if need be. False: it cannot be had. */
+bool gcdune_collector_ready(void);
+/* Asks for a cycle that begins after now, made for REASON; if NEW_ONLY, only if none is asked for or under way. Calls
+ * BEFORE if it does. Returns what gcdune_collector_wait takes, or 0. */
+uint32_t gcdune_collector_ask(enum gcdune_cycle_reason reason, bool new_only, void (*before)(void));
+/* Waits until that cycle has ended, as a thread that holds nothing. */
+void gcdune_collector_wait(uint32_t ticket);
+/* A cycle is asked for or under way; a ticket for its end, else 0. */
+uint32_t gcdune_collector_busy(void);
+void *gcdune_collector_main(void *arg); /* for intercept.c to recognize */
+void gcdune_collector_after_fork(void);
 
 #endif

@@ -219,12 +219,21 @@ int gcdune_kind_new(gcdune_mark_fn mark, void *arg)
 	unsigned n = heap->nkinds;
 
 	if (n < GCDUNE_KIND_MAX) {
-		heap->kinds[n] = (struct gcdune_kind_info){.scan = GCDUNE_SCAN_CALLBACK, .mark = mark, .arg = arg};
+		heap->kinds[n] = (struct gcdune_kind_info){
+			.scan = GCDUNE_SCAN_CALLBACK, .stopped = 1, .mark = mark, .arg = arg};
 		heap->nkinds = n + 1;
 		kind = (int)n;
 	}
 	gcdune_cycle_unlock();
 	return kind;
+}
+
+int gcdune_kind_concurrent(gcdune_kind kind)
+{
+	if (kind < GCDUNE_KIND_FIRST_USER || kind >= heap->nkinds)
+		return -EINVAL;
+	heap->kinds[kind].stopped = 0;
+	return 0;
 }
 
 /* ---- Displacements: offsets, up to the largest small object, at which a pointer in the heap counts ---- */

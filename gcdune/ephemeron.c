@@ -43,13 +43,29 @@ void gcdune_ephemeron_value_set(gcdune_ephemeron *ephemeron, void *value)
 		ephemeron->value = value;
 }
 
-/* ---- In a collection: by the collecting thread ---- */
+/* ---- In a collection ---- */
 
 _Atomic(struct gcdune_ephemeron *) gcdune_mark_ephemerons;
 
 /* Keys of pending ephemerons, when there are long chains of them: from a key to its ephemerons. Such a key has the
  * state GCDUNE_COLOR_KEY in place of white, so that visit() comes by here when it marks one; one marker only. */
 static struct gcdune_table keys;
+
+/* Markers, and rescans of its page, may meet an ephemeron again while it waits: it is listed once. The program may change
+ * the value meanwhile; that makes the page dirty. */
+void gcdune_ephemeron_scan(struct gcdune_marker *m, struct gcdune_ephemeron *ephemeron)
+{
+	void *key = __atomic_load_n(&ephemeron->key, __ATOMIC_RELAXED);
+
+	if (!key)
+		return;
+	if (!gcdune_mark_is_dead(key)) {
+		gcdune_marker_word(m, (uintptr_t)ephemeron->value, GCDUNE_ENTRY_ROOT);
+	} else if (__atomic_exchange_n(&ephemeron->listed, gcdune_mark_epoch, __ATOMIC_ACQ_REL) != gcdune_mark_epoch) {
+		ephemeron->next = m->ephemerons;
+		m->ephemerons = ephemeron;
+	}
+}
 
 void gcdune_ephemeron_visit_key(struct gcdune_marker *m, const struct gcdune_ref *ref)
 {
@@ -58,8 +74,10 @@ void gcdune_ephemeron_visit_key(struct gcdune_marker *m, const struct gcdune_ref
 
 	gcdune_table_remove(&keys, entry);
 	m->source = NULL;
-	for (; list; list = list->next)
+	for (; list; list = list->next) {
+		list->listed = 0;
 		gcdune_marker_word(m, (uintptr_t)list->value, GCDUNE_ENTRY_ROOT);
+	}
 }
 
 static void collect_ephemerons(void)
@@ -87,6 +105,8 @@ static bool ephemerons_pass(struct gcdune_marker *m)
 			m->ephemerons = list;
 		} else {
 			m->source = NULL;
+			/* First off the list, then read: a value set in between is seen here or by who scans the page. */
+			__atomic_store_n(&list->listed, 0, __ATOMIC_SEQ_CST);
 			gcdune_marker_word(m, (uintptr_t)list->value, GCDUNE_ENTRY_ROOT);
 			progress = true;
 		}
@@ -145,7 +165,7 @@ void gcdune_mark_drain(void)
 		collect_ephemerons();
 		if (!ephemerons_pass(m))
 			return;
-		if (pass >= 3 && ephemerons_by_key(m)) {
+		if (pass >= 3 && gcdune_mark_is_stopped() && ephemerons_by_key(m)) {
 			gcdune_worklist_helpers(0);
 			/* An ephemeron met on the way whose key is not marked yet may find it listed here: it waits for
 			 * the next pass. */
@@ -159,7 +179,9 @@ void gcdune_mark_clear_ephemerons(void)
 {
 	struct gcdune_ephemeron *list = gcdune_mark_main.ephemerons;
 
-	for (; list; list = list->next)
+	for (; list; list = list->next) {
 		list->key = list->value = NULL;
+		list->listed = 0;
+	}
 	gcdune_mark_main.ephemerons = NULL;
 }

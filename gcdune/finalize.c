@@ -4,6 +4,10 @@
  * Entries name objects by address; tables are not scanned, so a table alone keeps nothing alive, except for what
  * finalizers are given (roots).
  *
+ * So that the pause does not walk the tables, the collector does so before it, a few entries at a time, and notes the
+ * keys of those whose object is not marked yet (suspects); while a cycle marks, every entry that is made or changed is
+ * noted too. What is not noted names a marked object. Without memory for the notes the tables are walked in the pause.
+ *
  * Order after marking: short links to dead objects are cleared; ordered finalizers mark from their dead objects without
  * marking these, so that what stays unmarked is reached by no other; the unmarked are queued and marked with all they
  * reach; then the UNREACHABLE ones the same way among what is left; links inside objects that are still dead are
@@ -33,6 +37,14 @@ static struct gcdune_table finalizers, links[2];
 static struct ready *ready;
 static size_t ready_first, ready_count, ready_capacity;
 
+enum { SUSPECT_FINALIZER, SUSPECT_SHORT, SUSPECT_LONG };
+struct suspects {
+	uintptr_t *keys;
+	size_t count, capacity;
+	bool all; /* there was no memory: every entry is one */
+};
+static struct suspects suspects[3];
+
 static _Atomic int mode;
 static void (*_Atomic notify)(void);
 static _Atomic bool fresh; /* queued since the program was last told */
@@ -51,6 +63,10 @@ void gcdune_finalize_unlock(void)
 void gcdune_finalize_after_fork(void)
 {
 	pthread_mutex_init(&lock, NULL);
+	for (unsigned which = 0; which < 3; which++) {
+		suspects[which].count = 0;
+		suspects[which].all = false;
+	}
 }
 
 static struct gcdune_thread *enter(void)
@@ -68,6 +84,31 @@ static void leave(struct gcdune_thread *thread)
 {
 	pthread_mutex_unlock(&lock);
 	gcdune_critical_leave(thread);
+}
+
+static void suspect(unsigned which, uintptr_t key)
+{
+	struct suspects *s = &suspects[which];
+
+	if (s->count == s->capacity) {
+		size_t capacity = s->capacity ? s->capacity * 2 : 1024;
+		void *keys = gcdune_os_remap(s->keys, s->capacity * sizeof *s->keys, capacity * sizeof *s->keys);
+
+		if (!keys) {
+			s->all = true;
+			return;
+		}
+		s->keys = keys;
+		s->capacity = capacity;
+	}
+	s->keys[s->count++] = key;
+}
+
+/* The lock is held: no pause is under way. */
+static void changed(unsigned which, uintptr_t key)
+{
+	if (gcdune_heap.marking)
+		suspect(which, key);
 }
 
 /* ---- What the program says ---- */
@@ -117,6 +158,7 @@ int gcdune_finalizer_set(void *object, gcdune_finalizer fn, void *data, enum gcd
 	entry->value[FN] = (uintptr_t)fn;
 	entry->value[DATA] = (uintptr_t)data;
 	entry->value[ORDER] = (uintptr_t)order;
+	changed(SUSPECT_FINALIZER, (uintptr_t)object);
 out:
 	leave(thread);
 	return error;
@@ -157,6 +199,7 @@ int gcdune_link_add(void **link, const void *target, enum gcdune_link_kind kind)
 		entry = gcdune_table_insert(&links[kind], (uintptr_t)link);
 	}
 	entry->value[0] = (uintptr_t)target;
+	changed(SUSPECT_SHORT + kind, (uintptr_t)link);
 out:
 	leave(thread);
 	return error;
@@ -194,6 +237,7 @@ int gcdune_link_move(void **from, void **to, enum gcdune_link_kind kind)
 
 		gcdune_table_remove(&links[kind], entry); /* leaves room for one */
 		gcdune_table_insert(&links[kind], (uintptr_t)to)->value[0] = target;
+		changed(SUSPECT_SHORT + kind, (uintptr_t)to);
 	}
 	leave(thread);
 	return error;
@@ -209,6 +253,121 @@ void gcdune_finalize_mark_roots(void)
 		gcdune_mark_object(ready[ready_first + i].object);
 		gcdune_mark_object(ready[ready_first + i].data);
 	}
+}
+
+/* Entries looked at under one hold of the lock. */
+enum { PIECE = 256 };
+
+/* Entries keep their index, and what comes meanwhile is noted (changed). */
+void gcdune_finalize_mark_roots_running(void)
+{
+	bool more = true;
+
+	for (uint32_t i = 0; more; i += PIECE) {
+		pthread_mutex_lock(&lock);
+		for (uint32_t k = i; k < i + PIECE && k < finalizers.used; k++)
+			if (finalizers.entries[k].key)
+				gcdune_mark_object((void *)finalizers.entries[k].value[DATA]);
+		more = i + PIECE < finalizers.used;
+		pthread_mutex_unlock(&lock);
+		gcdune_mark_run();
+	}
+	/* From the end, for it is taken from the front. What is taken is on a stack then. */
+	size_t left = SIZE_MAX;
+
+	for (more = true; more;) {
+		pthread_mutex_lock(&lock);
+		if (left > ready_count)
+			left = ready_count;
+		for (unsigned n = 0; n < PIECE && left; n++) {
+			const struct ready *one = &ready[ready_first + --left];
+
+			gcdune_mark_object(one->object);
+			gcdune_mark_object(one->data);
+		}
+		more = left != 0;
+		pthread_mutex_unlock(&lock);
+		gcdune_mark_run();
+	}
+}
+
+static bool is_suspect(unsigned which, const struct gcdune_entry *entry)
+{
+	/* Of a link, what it points to may be dead, or what it lies in. */
+	return entry->key && (gcdune_mark_is_dead((void *)entry->key) ||
+			      (which != SUSPECT_FINALIZER && gcdune_mark_is_dead((void *)entry->value[0])));
+}
+
+static struct gcdune_table *table_of(unsigned which)
+{
+	return which == SUSPECT_FINALIZER ? &finalizers : &links[which - SUSPECT_SHORT];
+}
+
+void gcdune_finalize_look(void)
+{
+	for (unsigned which = 0; which < 3; which++) {
+		const struct gcdune_table *table = table_of(which);
+		bool more = true;
+
+		for (uint32_t i = 0; more; i += PIECE) {
+			pthread_mutex_lock(&lock);
+			for (uint32_t k = i; k < i + PIECE && k < table->used; k++)
+				if (is_suspect(which, &table->entries[k]))
+					suspect(which, table->entries[k].key);
+			more = i + PIECE < table->used;
+			pthread_mutex_unlock(&lock);
+		}
+	}
+}
+
+void gcdune_finalize_remark_roots(void)
+{
+	struct suspects *s = &suspects[SUSPECT_FINALIZER];
+
+	if (s->all)
+		gcdune_finalize_mark_roots();
+	for (size_t i = 0; i < s->count; i++) {
+		struct gcdune_entry *entry = gcdune_table_find(&finalizers, s->keys[i]);
+
+		if (entry)
+			gcdune_mark_object((void *)entry->value[DATA]);
+	}
+}
+
+/* World stopped. Without a walk before, or memory for its notes, it is made now. */
+static void complete_suspects(bool looked)
+{
+	for (unsigned which = 0; which < 3; which++) {
+		const struct gcdune_table *table = table_of(which);
+		struct suspects *s = &suspects[which];
+
+		if (looked && !s->all)
+			continue;
+		s->count = 0;
+		s->all = false;
+		GCDUNE_TABLE_EACH(table, entry)
+		if (is_suspect(which, entry))
+			suspect(which, entry->key);
+	}
+}
+
+/* The entries that may concern something dead; while walking, that one may be removed. */
+#define EACH_SUSPECT(which, entry)                                                                                     \
+	for (size_t i_ = 0; i_ < suspect_limit(which); i_++)                                                           \
+		for (struct gcdune_entry *entry = suspect_at(which, i_); entry; entry = NULL)
+
+static size_t suspect_limit(unsigned which)
+{
+	return suspects[which].all ? table_of(which)->used : suspects[which].count;
+}
+
+static struct gcdune_entry *suspect_at(unsigned which, size_t i)
+{
+	struct gcdune_table *table = table_of(which);
+
+	if (!suspects[which].all)
+		return gcdune_table_find(table, suspects[which].keys[i]);
+	return table->entries[i].key ? &table->entries[i] : NULL;
 }
 
 static bool queue(struct gcdune_entry *entry)
@@ -238,7 +397,9 @@ static bool queue(struct gcdune_entry *entry)
  * orders up to HIGH that stayed dead, and marks them. */
 static void queue_dead(enum gcdune_finalize_order low, enum gcdune_finalize_order high)
 {
-	GCDUNE_TABLE_EACH(&finalizers, entry)
+	size_t queued = ready_count;
+
+	EACH_SUSPECT(SUSPECT_FINALIZER, entry)
 	{
 		enum gcdune_finalize_order order = (enum gcdune_finalize_order)entry->value[ORDER];
 
@@ -250,7 +411,7 @@ static void queue_dead(enum gcdune_finalize_order low, enum gcdune_finalize_orde
 		gcdune_mark_children(&ref, order != GCDUNE_FINALIZE_ORDERED);
 		gcdune_mark_drain();
 	}
-	GCDUNE_TABLE_EACH(&finalizers, entry)
+	EACH_SUSPECT(SUSPECT_FINALIZER, entry)
 	{
 		enum gcdune_finalize_order order = (enum gcdune_finalize_order)entry->value[ORDER];
 
@@ -259,14 +420,16 @@ static void queue_dead(enum gcdune_finalize_order low, enum gcdune_finalize_orde
 		if (queue(entry))
 			gcdune_table_remove(&finalizers, entry);
 	}
-	for (size_t i = 0; i < ready_count; i++)
+	for (size_t i = queued; i < ready_count; i++)
 		gcdune_mark_object(ready[ready_first + i].object);
 	gcdune_mark_drain();
 }
 
-static void clear_links(struct gcdune_table *table)
+static void clear_links(unsigned which)
 {
-	GCDUNE_TABLE_EACH(table, entry)
+	struct gcdune_table *table = table_of(which);
+
+	EACH_SUSPECT(which, entry)
 	{
 		if (gcdune_mark_is_dead((void *)entry->value[0])) {
 			*(void **)entry->key = NULL;
@@ -275,31 +438,38 @@ static void clear_links(struct gcdune_table *table)
 	}
 }
 
-static void forget_dead_links(struct gcdune_table *table)
+static void forget_dead_links(unsigned which)
 {
-	GCDUNE_TABLE_EACH(table, entry)
+	struct gcdune_table *table = table_of(which);
+
+	EACH_SUSPECT(which, entry)
 	if (gcdune_mark_is_dead((void *)entry->key))
 		gcdune_table_remove(table, entry);
 }
 
-void gcdune_finalize_cycle(void)
+void gcdune_finalize_cycle(bool looked)
 {
+	complete_suspects(looked);
 	/* A link may lie in memory that is unmapped by now only if the program broke its word: it must be removed
 	 * before. */
-	clear_links(&links[GCDUNE_LINK_SHORT]);
+	clear_links(SUSPECT_SHORT);
 	gcdune_mark_clear_ephemerons();
-	if (finalizers.count) {
+	if (suspect_limit(SUSPECT_FINALIZER)) {
 		queue_dead(GCDUNE_FINALIZE_ORDERED, GCDUNE_FINALIZE_UNORDERED);
 		queue_dead(GCDUNE_FINALIZE_UNREACHABLE, GCDUNE_FINALIZE_UNREACHABLE);
 		/* What could not be queued for want of memory lives on. */
-		GCDUNE_TABLE_EACH(&finalizers, entry)
+		EACH_SUSPECT(SUSPECT_FINALIZER, entry)
 		gcdune_mark_object((void *)entry->key);
 		gcdune_mark_drain();
 		gcdune_mark_clear_ephemerons();
 	}
-	forget_dead_links(&links[GCDUNE_LINK_SHORT]);
-	clear_links(&links[GCDUNE_LINK_LONG]);
-	forget_dead_links(&links[GCDUNE_LINK_LONG]);
+	forget_dead_links(SUSPECT_SHORT);
+	clear_links(SUSPECT_LONG);
+	forget_dead_links(SUSPECT_LONG);
+	for (unsigned which = 0; which < 3; which++) {
+		suspects[which].count = 0;
+		suspects[which].all = false;
+	}
 }
 
 void gcdune_finalize_verify(void)

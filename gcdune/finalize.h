@@ -6,8 +6,14 @@
 
 /* Roots: what finalizers are given, and objects whose turn has come. World stopped. */
 void gcdune_finalize_mark_roots(void);
-/* After marking: clears links, queues finalizers, marks what they keep. World stopped. */
-void gcdune_finalize_cycle(void);
+/* The same while threads run, and in the pause those that came since. */
+void gcdune_finalize_mark_roots_running(void);
+void gcdune_finalize_remark_roots(void);
+/* Notes what seems to be dead, for gcdune_finalize_cycle. After marking, threads running. */
+void gcdune_finalize_look(void);
+/* After marking: clears links, queues finalizers, marks what they keep. World stopped. LOOKED: gcdune_finalize_look was
+ * called in this cycle. */
+void gcdune_finalize_cycle(bool looked);
 /* After a collection, threads running: runs finalizers or tells the program, as the mode says. */
 void gcdune_finalize_after_cycle(void);
 /* OBJECT is freed: its finalizer goes. */

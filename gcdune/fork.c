@@ -1,9 +1,11 @@
-/* fork.c - makes fork safe at any moment. The forking thread waits for heap.cycle, so no collection is under way, then
- * takes every lock that other threads may hold, so that the child finds each structure whole. In the child only this
- * thread is left: the others' caches are given back, the markers are made anew when needed. Registered by gcdune_init.
- */
+/* fork.c - makes fork safe at any moment. The forking thread waits for heap.cycle, so the world is not stopped, then takes
+ * every lock that other threads may hold, so that the child finds each structure whole. In the child only this thread is
+ * left: the others' caches are given back, the markers and the collector's thread are made anew when needed. A cycle
+ * that was marking is given up there: until the next one begins, what was marked and what was not live both (mark.c).
+ * Registered by gcdune_init. */
 #include <pthread.h>
 
+#include "cycle.h"
 #include "finalize.h"
 #include "mark.h"
 #include "meta.h"
@@ -20,12 +22,14 @@ static void prepare(void)
 	gcdune_finalize_lock();
 	pthread_mutex_lock(&gcdune_heap.lock);
 	gcdune_meta_lock();
+	gcdune_worklist_lock();
 }
 
 static void parent(void)
 {
 	struct gcdune_thread *self = gcdune_thread_self;
 
+	gcdune_worklist_unlock();
 	gcdune_meta_unlock();
 	pthread_mutex_unlock(&gcdune_heap.lock);
 	gcdune_finalize_unlock();
@@ -44,6 +48,7 @@ static void child(void)
 	gcdune_mark_after_fork();
 	gcdune_thread_after_fork();
 	gcdune_cycle_lock_after_fork();
+	gcdune_cycle_after_fork();
 	if (self) {
 		self->stop_pending = 0;
 		atomic_store(&self->stop_wanted, 0);

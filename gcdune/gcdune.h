@@ -165,7 +165,9 @@ void *gcdune_alloc_typed_array(size_t count, size_t element_size, gcdune_layout 
 
 /* A mark callback reports every pointer in OBJECT (SIZE usable bytes) by gcdune_mark. It runs on any thread, in several
  * at once, with the world stopped: it must not allocate, lock, or call anything of gcdune but
- * gcdune_mark and gcdune_mark_range. It may see an object whose contents are still all zero. */
+ * gcdune_mark and gcdune_mark_range. It may see an object whose contents are still all zero, and the same object more
+ * than once in a collection. The pause lasts as long as it takes to mark all that only such objects reach: see
+ * gcdune_kind_concurrent. */
 struct gcdune_marker;
 typedef void (*gcdune_mark_fn)(void *object, size_t size, void *arg, struct gcdune_marker *marker);
 
@@ -175,6 +177,11 @@ void gcdune_mark_range(struct gcdune_marker *marker, const void *begin, const vo
 
 /* Makes a new kind. Returns it, or -ENOSPC after GCDUNE_KIND_MAX kinds. Kinds are never destroyed. */
 int gcdune_kind_new(gcdune_mark_fn mark, void *arg);
+
+/* Says, before KIND is first used, that its callback may run while the program does: that it reads each word of the
+ * object once, bears any mixture of old and new words, follows no pointer out of the object, and depends on nothing
+ * else that changes. Then the pause need not wait for it. 0, or -EINVAL for a kind not made by gcdune_kind_new. */
+int gcdune_kind_concurrent(gcdune_kind kind);
 
 /* ---- 5. Asking about addresses ------------------------------------------------------------ */
 

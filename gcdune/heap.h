@@ -9,10 +9,11 @@
  *   states[]         one byte per slot on the side: 0 free, else the colour the slot was allocated or marked with
  *
  * Colours count up with the collections, 1..GCDUNE_COLOR_LAST and round again. Between collections every live object
- * has heap.color. A collection takes that as its white, the next as its black, and marks white objects black; what is
- * then neither is dead, whatever its value, and need not be swept before the next collection. Marking sets a byte,
- * never a bit: markers that race on an object store the same value. When the numbering starts again, old values are
- * cleared first (sweep.c).
+ * has heap.color. A cycle begins by taking that as its white and the next number as heap.color, its black: what is
+ * allocated from then on is black, and marking turns white objects black while the program runs. When it is over, what
+ * is not black is dead, whatever its value, and need not be swept before the next collection. Marking sets a byte,
+ * never a bit: markers that race on an object store the same value. Twice in a round of numbers old values are cleared
+ * (sweep.c), so that none is met again.
  *
  *   thread           cursors: per kind and class a run of free slots that only this thread takes from. Its slots carry
  *                    the colour from the moment the thread gets it, so no one else can find them free.
@@ -21,7 +22,11 @@
  *   cursors                           their thread; everyone's, the collector with the world stopped
  *   blocks[], spans[], free runs,     heap.lock, or the collector with the world stopped; a block that is OPEN
  *   sweep lists                       belongs to the thread that opened it, its states[] too
- *   heap.threads, cycle state         heap.cycle (a collection holds it from beginning to end)
+ *   threads, stacks, roots            heap.cycle; the collector holds it while it stops the world, not while it marks
+ *
+ * Markers read blocks[], spans[] and states[] while the program runs, without a lock. So, from the beginning of a cycle
+ * to its end: a block that is in use stays what it is (what is freed meanwhile is only marked so, and swept later), and
+ * a block that comes into use gets its `use' last.
  *
  * heap.lock and the table locks are taken only inside a critical section (thread.h): a thread that holds one cannot be
  * stopped, so in a stopped world they are all free and all structures consistent. heap.cycle is never waited for inside
@@ -50,7 +55,6 @@
 enum {
 	GCDUNE_COLOR_FREE = 0,
 	GCDUNE_COLOR_LAST = 250,
-	GCDUNE_COLOR_WRAP = 252,  /* white, in the collection in which the numbering starts again */
 	GCDUNE_COLOR_KEY = 254,	  /* white, and the key of a pending ephemeron; only while marking */
 	GCDUNE_COLOR_FREED = 255, /* on a thread's list of freed slots */
 };
@@ -86,14 +90,18 @@ _Static_assert(sizeof(struct gcdune_block) == 16, "four blocks to a cache line")
 
 /* What allocation needs to know of a block. Runs of free blocks are doubly linked in bins (block.c). */
 struct gcdune_span {
-	uint64_t bytes;	     /* LARGE: usable size */
+	union {
+		uint64_t bytes;		 /* LARGE: usable size */
+		struct gcdune_run *open; /* SMALL and OPEN: whose run it is */
+	};
 	uint32_t length;     /* LARGE, first and last of a free run: blocks in it */
 	uint32_t head;	     /* TAIL: its LARGE block; last of a free run: its first */
 	uint32_t next, prev; /* free run: neighbours in its bin; SMALL: next on the sweep list */
 	uint8_t cls;	     /* SMALL */
 	uint8_t clean;	     /* free: its memory is known to be zero and to cost nothing */
 	uint8_t age;	     /* free: collections since it was freed, saturating */
-	uint8_t pad[5];
+	uint8_t pad;
+	uint32_t turns; /* SMALL: changes of OPEN, counted (gcdune_thread_reserve) */
 };
 _Static_assert(sizeof(struct gcdune_span) == 32, "two spans to a cache line");
 
@@ -109,8 +117,9 @@ enum gcdune_scan {
 };
 
 struct gcdune_kind_info {
-	uint8_t scan;	/* enum gcdune_scan */
-	uint8_t pinned; /* its objects are roots */
+	uint8_t scan;	 /* enum gcdune_scan */
+	uint8_t pinned;	 /* its objects are roots */
+	uint8_t stopped; /* CALLBACK: only with the world stopped */
 	gcdune_mark_fn mark;
 	void *arg;
 };
@@ -133,7 +142,10 @@ struct gcdune_heap {
 	struct gcdune_span *spans;
 	uint8_t *states;
 	uint32_t nblocks;	 /* that the reservation has room for */
-	uint8_t color;		 /* of live objects */
+	uint8_t color;		 /* of new objects, and of live ones when no cycle is under way */
+	uint8_t white;		 /* live too: not marked yet in the cycle under way; the same as color when there is none */
+	uint8_t marking;	 /* a cycle is between its flip and its end */
+	uint8_t tracked;	 /* first writes to pages are being recorded (dirty/dirty.h) */
 	uint8_t ready;		 /* gcdune_init has succeeded */
 	uint8_t strict_interior; /* a pointer in the heap counts only at a known displacement */
 	uint8_t extra_byte;	 /* every object gets a byte more */
@@ -155,12 +167,15 @@ struct gcdune_heap {
 	size_t limit;	   /* bytes; 0: none */
 	uint64_t released; /* bytes given back to the kernel */
 	_Atomic bool grew; /* an event is due */
+	uint32_t swept;	   /* the sweep has come so far (sweep.c) */
+	bool sweeping;	   /* and is not done */
 
 	/* Pacing (pacer.c). */
-	_Atomic int64_t allocated;	   /* bytes given out since the last collection */
-	_Atomic int64_t trigger;	   /* collect when allocated reaches it */
-	_Atomic uint64_t allocated_before; /* bytes given out up to the last collection */
+	_Atomic int64_t allocated;	   /* bytes given out since the last cycle began */
+	_Atomic int64_t trigger;	   /* see gcdune_cycle_due when allocated reaches it */
+	_Atomic uint64_t allocated_before; /* bytes given out before that */
 	_Atomic int disabled;
+	_Atomic bool after_due; /* a cycle ended; its event and its finalizers wait for a thread that allocates */
 
 	/* The cycle (cycle.c). */
 	_Atomic uint64_t collections;
@@ -232,8 +247,9 @@ static inline bool gcdune_resolve(uintptr_t address, struct gcdune_ref *ref)
 		return false;
 	uint32_t index = (uint32_t)(offset >> GCDUNE_BLOCK_SHIFT);
 	struct gcdune_block *block = &gcdune_heap.blocks[index];
+	uint8_t use = __atomic_load_n(&block->use, __ATOMIC_ACQUIRE);
 
-	if (__builtin_expect(block->use == GCDUNE_USE_SMALL, 1)) {
+	if (__builtin_expect(use == GCDUNE_USE_SMALL, 1)) {
 		size_t within = offset & (GCDUNE_BLOCK - 1);
 		uint32_t slot = (uint32_t)(((uint64_t)within * block->reciprocal) >> 32);
 
@@ -245,9 +261,9 @@ static inline bool gcdune_resolve(uintptr_t address, struct gcdune_ref *ref)
 		ref->block = block;
 		return true;
 	}
-	if (block->use == GCDUNE_USE_TAIL)
+	if (use == GCDUNE_USE_TAIL)
 		index = gcdune_heap.spans[index].head;
-	else if (block->use != GCDUNE_USE_LARGE)
+	else if (use != GCDUNE_USE_LARGE)
 		return false;
 	if (offset - ((size_t)index << GCDUNE_BLOCK_SHIFT) >= gcdune_heap.spans[index].bytes)
 		return false;
@@ -261,13 +277,24 @@ static inline bool gcdune_resolve(uintptr_t address, struct gcdune_ref *ref)
  * reads changes both, and then they are read again. */
 static inline bool gcdune_ref_live(const struct gcdune_ref *ref)
 {
-	uint8_t color, state;
+	uint8_t color, white, state;
 
 	do {
 		color = __atomic_load_n(&gcdune_heap.color, __ATOMIC_ACQUIRE);
+		white = __atomic_load_n(&gcdune_heap.white, __ATOMIC_ACQUIRE);
 		state = __atomic_load_n(ref->state, __ATOMIC_ACQUIRE);
-	} while (color != __atomic_load_n(&gcdune_heap.color, __ATOMIC_ACQUIRE));
-	return state == color;
+	} while (color != __atomic_load_n(&gcdune_heap.color, __ATOMIC_ACQUIRE) ||
+		 white != __atomic_load_n(&gcdune_heap.white, __ATOMIC_ACQUIRE));
+	return state == color || state == white;
+}
+
+/* Block flags change under heap.lock, but for OVERFLOW, which markers set at any time. */
+static inline void gcdune_block_flag(struct gcdune_block *block, uint8_t set, uint8_t clear)
+{
+	if (clear)
+		__atomic_fetch_and(&block->flags, (uint8_t)~clear, __ATOMIC_RELEASE);
+	if (set)
+		__atomic_fetch_or(&block->flags, set, __ATOMIC_RELEASE);
 }
 
 /* The same for what is known to be an object. */
@@ -277,6 +304,20 @@ static inline struct gcdune_ref gcdune_ref_of(const void *object)
 
 	gcdune_resolve((uintptr_t)object, &ref);
 	return ref;
+}
+
+/* RUN takes its slots from block INDEX from now on, or no longer; heap.lock. */
+static inline void gcdune_block_open(uint32_t index, struct gcdune_run *run)
+{
+	__atomic_store_n(&gcdune_heap.spans[index].open, run, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&gcdune_heap.spans[index].turns, 1, __ATOMIC_ACQ_REL);
+	gcdune_block_flag(&gcdune_heap.blocks[index], GCDUNE_BLOCK_OPEN, 0);
+}
+
+static inline void gcdune_block_close(uint32_t index)
+{
+	gcdune_block_flag(&gcdune_heap.blocks[index], 0, GCDUNE_BLOCK_OPEN);
+	__atomic_fetch_add(&gcdune_heap.spans[index].turns, 1, __ATOMIC_ACQ_REL);
 }
 
 #endif

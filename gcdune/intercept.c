@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "cycle.h"
 #include "intercept.h"
 #include "mark.h"
 #include "thread.h"
@@ -20,7 +21,7 @@ GCDUNE_INTERCEPT int pthread_create(pthread_t *thread, const pthread_attr_t *att
 {
 	int state = PTHREAD_CREATE_JOINABLE;
 
-	if (routine == gcdune_mark_helper)
+	if (routine == gcdune_mark_helper || routine == gcdune_collector_main)
 		return GCDUNE_REAL(pthread_create)(thread, attr, routine, arg);
 	if (attr)
 		pthread_attr_getdetachstate(attr, &state);

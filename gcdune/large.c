@@ -17,9 +17,10 @@ static uint32_t blocks_for(size_t size)
 static void describe(uint32_t index, uint32_t first, uint32_t count)
 {
 	for (uint32_t i = first; i < count; i++) {
-		heap->blocks[index + i] =
-			(struct gcdune_block){.use = GCDUNE_USE_TAIL, .kind = heap->blocks[index].kind};
 		heap->spans[index + i].head = index;
+		heap->blocks[index + i] =
+			(struct gcdune_block){.use = GCDUNE_USE_NONE, .kind = heap->blocks[index].kind};
+		__atomic_store_n(&heap->blocks[index + i].use, GCDUNE_USE_TAIL, __ATOMIC_RELEASE);
 	}
 }
 
@@ -61,13 +62,14 @@ void *gcdune_large_alloc(struct gcdune_thread *thread, size_t size, size_t align
 		.states = states,
 		.nslots = 1,
 		.kind = leaf ? (uint8_t)kind : GCDUNE_KIND_LEAF,
-		.use = GCDUNE_USE_LARGE,
+		.use = GCDUNE_USE_NONE,
 		.color = heap->color,
 	};
 	heap->spans[index].bytes = bytes;
 	heap->spans[index].length = count;
-	describe(index, 1, count);
 	*gcdune_block_states(&heap->blocks[index]) = heap->color;
+	__atomic_store_n(&heap->blocks[index].use, GCDUNE_USE_LARGE, __ATOMIC_RELEASE);
+	describe(index, 1, count);
 	gcdune_account(thread, (int64_t)bytes);
 	if (heap->kinds[kind].pinned)
 		heap->pinned_blocks++;

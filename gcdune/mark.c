@@ -6,7 +6,12 @@
  *
  * Several markers may meet at an object: each may find it white, each stores the same black, and it is scanned twice.
  * That costs time, never an object. All other writes while marking are by one thread or idempotent (block colour,
- * OVERFLOW).
+ * OVERFLOW). A store of black may also follow a gcdune_free of the object, which then stays taken for a cycle.
+ *
+ * Markers run beside the program: what they read of an object may be older or newer than a write under way. Either it
+ * is read before, and then the write makes its page dirty and the page is scanned again (remark.c), or after. In the
+ * blocks' table nothing that is in use goes away meanwhile (heap.h). Callbacks that may not see a changing object wait
+ * for the pause.
  *
  * The invariant that verify.c checks: when marking is over, a black object points to no white one. */
 #define _GNU_SOURCE
@@ -18,8 +23,10 @@
 
 #include "options.h"
 #include "os.h"
+#include "remark.h"
 #include "roots.h"
 #include "sweep.h"
+#include "thread.h"
 
 static struct gcdune_heap *const heap = &gcdune_heap;
 
@@ -28,9 +35,12 @@ enum { MOST_HELPERS = 63, SHARE_EVERY = 64, BURST = GCDUNE_QUEUE / 2, SMALL_GRAN
 static const size_t BYTES_PER_MARKER = (size_t)2 << 20;
 
 struct gcdune_marker gcdune_mark_main;
+bool gcdune_mark_push_only;
+uintptr_t gcdune_mark_epoch;
 static uint8_t white, black;
+static bool stopped;	 /* the world is: this is the pause */
 static unsigned helpers; /* that exist */
-static unsigned cores;
+static unsigned cores, wanted_helpers;
 static _Atomic unsigned took_part;
 static _Atomic uint64_t helper_bytes, helper_leaf_bytes, helper_objects;
 
@@ -70,21 +80,13 @@ void gcdune_scan_object(struct gcdune_marker *m, const struct gcdune_ref *ref)
 		}
 		break;
 	case GCDUNE_SCAN_CALLBACK:
+		if (kind->stopped && !stopped)
+			break; /* gcdune_remark_callbacks comes by */
 		kind->mark(ref->object, size - heap->extra_byte, kind->arg, m);
 		break;
-	case GCDUNE_SCAN_EPHEMERON: {
-		struct gcdune_ephemeron *ephemeron = (struct gcdune_ephemeron *)ref->object;
-
-		if (!ephemeron->key)
-			break;
-		if (gcdune_mark_is_dead(ephemeron->key)) {
-			ephemeron->next = m->ephemerons;
-			m->ephemerons = ephemeron;
-		} else {
-			gcdune_marker_word(m, (uintptr_t)ephemeron->value, GCDUNE_ENTRY_ROOT);
-		}
+	case GCDUNE_SCAN_EPHEMERON:
+		gcdune_ephemeron_scan(m, (struct gcdune_ephemeron *)ref->object);
 		break;
-	}
 	}
 }
 
@@ -93,7 +95,13 @@ static __attribute__((noinline)) void scan_slice(struct gcdune_marker *m, uint64
 {
 	uintptr_t address = (uintptr_t)(entry & (((uint64_t)1 << 36) - 1)) << 12;
 	uint64_t pages = entry >> 36 & GCDUNE_SLICE_PAGES_MAX, flags = entry & GCDUNE_ENTRY_TYPED;
-	struct gcdune_ref ref = gcdune_ref_of((void *)address); /* it is in a marked object */
+
+	if (entry & GCDUNE_ENTRY_DIRTY) {
+		gcdune_remark_range(m, address, pages);
+		return;
+	}
+	/* It is in a marked object, unless that has been cut shorter since. */
+	struct gcdune_ref ref = gcdune_ref_of((void *)address);
 
 	m->source = ref.block;
 	while (pages > 1) {
@@ -104,7 +112,7 @@ static __attribute__((noinline)) void scan_slice(struct gcdune_marker *m, uint64
 	}
 	const uintptr_t *words = (const uintptr_t *)address;
 
-	if (flags & GCDUNE_ENTRY_TYPED) {
+	if (flags & GCDUNE_ENTRY_TYPED && ref.object) {
 		size_t last = gcdune_ref_size(&ref) / sizeof(uintptr_t) - 1,
 		       from = (address - (uintptr_t)ref.object) / sizeof(uintptr_t);
 		size_t to = from + GCDUNE_PAGE / sizeof(uintptr_t);
@@ -230,6 +238,22 @@ static void set_colors(struct gcdune_marker *m)
 	m->black = black;
 }
 
+static void add_up(struct gcdune_marker *m)
+{
+	helper_bytes += m->bytes;
+	helper_leaf_bytes += m->leaf_bytes;
+	helper_objects += m->objects;
+	m->bytes = m->leaf_bytes = m->objects = 0;
+	while (m->ephemerons) {
+		struct gcdune_ephemeron *e = m->ephemerons, *head = gcdune_mark_ephemerons;
+
+		m->ephemerons = e->next;
+		do
+			e->next = head;
+		while (!atomic_compare_exchange_weak(&gcdune_mark_ephemerons, &head, e));
+	}
+}
+
 void *gcdune_mark_helper(void *arg)
 {
 	struct gcdune_marker m;
@@ -249,18 +273,7 @@ void *gcdune_mark_helper(void *arg)
 		set_colors(&m);
 		gcdune_marker_adopt(&m, segment);
 		drain(&m);
-		helper_bytes += m.bytes;
-		helper_leaf_bytes += m.leaf_bytes;
-		helper_objects += m.objects;
-		m.bytes = m.leaf_bytes = m.objects = 0;
-		while (m.ephemerons) {
-			struct gcdune_ephemeron *e = m.ephemerons, *head = gcdune_mark_ephemerons;
-
-			m.ephemerons = e->next;
-			do
-				e->next = head;
-			while (!atomic_compare_exchange_weak(&gcdune_mark_ephemerons, &head, e));
-		}
+		add_up(&m);
 	}
 	return NULL;
 }
@@ -297,7 +310,28 @@ void gcdune_mark_prepare(void)
 	if (want > MOST_HELPERS + 1)
 		want = MOST_HELPERS + 1;
 	make_helpers(want - 1);
-	gcdune_worklist_helpers(want - 1);
+	wanted_helpers = want - 1;
+}
+
+void gcdune_mark_stopped(bool now)
+{
+	stopped = now;
+	gcdune_worklist_helpers(now ? wanted_helpers : 0); /* while stopped, there is nothing else to be done */
+}
+
+/* A marker that takes the program's processor is a pause by another name: only idle ones are used, and of these half,
+ * for threads that wait just now must find one when they wake. */
+void gcdune_mark_adapt(void)
+{
+	unsigned busy = gcdune_os_running(), idle = busy < cores ? cores - busy : 0;
+	unsigned most = gcdune_options.markers ? gcdune_options.markers - 1 : (idle + 1) / 2;
+
+	gcdune_worklist_helpers(most < wanted_helpers ? most : wanted_helpers);
+}
+
+bool gcdune_mark_is_stopped(void)
+{
+	return stopped;
 }
 
 /* ---- One collection ---- */
@@ -310,19 +344,24 @@ int gcdune_mark_init(void)
 	return 0;
 }
 
-void gcdune_mark_begin(void)
+static uint8_t after(uint8_t color)
 {
+	return color == GCDUNE_COLOR_LAST ? 1 : color + 1;
+}
+
+void gcdune_mark_flip(void)
+{
+	gcdune_sweep_unwhiten();
 	white = heap->color;
-	if (white == GCDUNE_COLOR_LAST) {
-		/* Not LAST itself: what dies now would look live when LAST is the colour again. */
-		gcdune_sweep_recolor();
-		white = GCDUNE_COLOR_WRAP;
-		black = 1;
-	} else {
-		black = white + 1;
-	}
+	black = after(white);
+	heap->white = white;
+	heap->color = black;
+	heap->marking = 1;
+	gcdune_mark_epoch++;
 	set_colors(&gcdune_mark_main);
 	took_part = 0;
+	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next)
+		gcdune_thread_blacken(thread, black);
 }
 
 /* Marks from the stack of the main marker, helped or not, until there is nothing. */
@@ -337,6 +376,27 @@ static void drain_all(void)
 		if (!segment)
 			return;
 		gcdune_marker_adopt(m, segment);
+	}
+}
+
+void gcdune_mark_rescan_block(struct gcdune_marker *m, uint32_t index, void (*after_each)(void))
+{
+	struct gcdune_block *block = &heap->blocks[index];
+	uint8_t *states = gcdune_block_states(block);
+	unsigned begin = 0, end = 0;
+
+	if (block->use == GCDUNE_USE_SMALL)
+		gcdune_thread_reserve(index, gcdune_thread_turns(index), &begin, &end);
+	for (unsigned slot = 0; slot < block->nslots; slot++) {
+		struct gcdune_ref ref = {(char *)gcdune_block_address(index) +
+						 (size_t)slot * block->granules * GCDUNE_GRANULE,
+					 states + slot, block};
+
+		if (*ref.state != black || (slot >= begin && slot < end))
+			continue;
+		gcdune_scan_object(m, &ref);
+		if (after_each)
+			after_each();
 	}
 }
 
@@ -357,19 +417,8 @@ static void recover(void)
 
 			if (!(block->flags & GCDUNE_BLOCK_OVERFLOW))
 				continue;
-			block->flags &= (uint8_t)~GCDUNE_BLOCK_OVERFLOW;
-			uint8_t *states = gcdune_block_states(block);
-
-			for (unsigned slot = 0; slot < block->nslots; slot++) {
-				struct gcdune_ref ref = {(char *)gcdune_block_address(i) +
-								 (size_t)slot * block->granules * GCDUNE_GRANULE,
-							 states + slot, block};
-
-				if (*ref.state != black)
-					continue;
-				gcdune_scan_object(m, &ref);
-				drain_all();
-			}
+			gcdune_block_flag(block, 0, GCDUNE_BLOCK_OVERFLOW);
+			gcdune_mark_rescan_block(m, i, drain_all);
 		}
 	}
 }
@@ -377,7 +426,7 @@ static void recover(void)
 void gcdune_mark_run(void)
 {
 	drain_all();
-	if (gcdune_mark_overflowed)
+	if (gcdune_mark_overflowed && stopped)
 		recover();
 }
 
@@ -392,8 +441,42 @@ struct gcdune_marked gcdune_mark_end(void)
 	};
 
 	m->bytes = m->leaf_bytes = m->objects = 0;
-	heap->color = black;
+	heap->marking = 0;
+	heap->white = heap->color;
 	return marked;
+}
+
+/* ---- Assists ---- */
+
+/* A thread of the program marks a little: SOME objects of a segment that another marker gave away. In a critical
+ * section, so that the pause does not find it half done. False: there was nothing to be had. */
+bool gcdune_mark_assist(unsigned some)
+{
+	struct gcdune_segment *segment = gcdune_worklist_try();
+	struct gcdune_marker m;
+
+	if (!segment)
+		return false;
+	memset(&m, 0, sizeof m);
+	set_colors(&m);
+	m.segment = segment;
+	m.top = segment->entries + segment->count;
+	while (m.objects < some && fetch(&m))
+		while (m.head != m.tail)
+			visit(&m, &m.queue[m.tail++ & (GCDUNE_QUEUE - 1)]);
+	while (m.head != m.tail)
+		visit(&m, &m.queue[m.tail++ & (GCDUNE_QUEUE - 1)]);
+	add_up(&m);
+	while (m.below) {
+		segment = m.below;
+		m.below = segment->next;
+		gcdune_worklist_share(segment);
+	}
+	if (m.spare)
+		gcdune_segment_give(m.spare);
+	m.segment->count = (uint64_t)(m.top - m.segment->entries);
+	gcdune_worklist_leave(m.segment);
+	return true;
 }
 
 /* ---- Roots and single objects ---- */
@@ -426,8 +509,9 @@ __attribute__((no_sanitize("address", "thread"))) void gcdune_mark_root_range(st
 			if (before->flags & GCDUNE_BLOCK_EXACT || before->granules == 0)
 				gcdune_marker_push(m, (w - 1) | GCDUNE_ENTRY_ROOT);
 		}
-		/* Roots must not pile up: large ranges of them are marked from as they are read. */
-		if (m->below && m == &gcdune_mark_main)
+		/* Roots must not pile up: large ranges of them are marked from as they are read. But in the pause that
+		 * begins a cycle nothing is marked. */
+		if (m->below && m == &gcdune_mark_main && !gcdune_mark_push_only)
 			drain(m);
 	}
 }
@@ -519,6 +603,17 @@ void gcdune_mark_range(struct gcdune_marker *marker, const void *begin, const vo
 
 void gcdune_mark_after_fork(void)
 {
+	struct gcdune_marker *m = &gcdune_mark_main;
+
+	/* A cycle that was under way is given up, with all that its markers held. Colours are put right when the next
+	 * one begins. */
 	helpers = 0;
+	helper_bytes = helper_leaf_bytes = helper_objects = 0;
+	gcdune_mark_ephemerons = NULL;
+	gcdune_mark_overflowed = gcdune_roots_overflowed = false;
+	stopped = gcdune_mark_push_only = false;
+	heap->marking = 0;
 	gcdune_worklist_after_fork();
+	if (!gcdune_marker_init(m))
+		gcdune_panic("no memory to go on with after fork");
 }

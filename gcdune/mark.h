@@ -1,5 +1,5 @@
-/* mark.h - marking: from what has been pushed to everything reachable from it (mark.c). Used by cycle.c, roots.c,
- * finalize.c and verify.c, all with the world stopped. */
+/* mark.h - marking: from what has been pushed to everything reachable from it (mark.c). Used by cycle.c, remark.c, roots.c,
+ * finalize.c and verify.c. */
 #ifndef GCDUNE_MARK_H
 #define GCDUNE_MARK_H
 
@@ -11,7 +11,7 @@
 struct gcdune_ephemeron {
 	void *key, *value;
 	struct gcdune_ephemeron *next; /* while marking: its key was not marked yet */
-	uintptr_t unused;
+	uintptr_t listed;	       /* gcdune_mark_epoch: it is on such a list */
 };
 
 struct gcdune_marker {
@@ -34,14 +34,25 @@ extern struct gcdune_marker gcdune_mark_main __attribute__((visibility("hidden")
 int gcdune_mark_init(void);
 /* Sees to it that there are as many helpers as pay. Before the world is stopped. */
 void gcdune_mark_prepare(void);
-/* Chooses the new colour. */
-void gcdune_mark_begin(void);
+/* Chooses the new colour: new objects are black from now on. World stopped. */
+void gcdune_mark_flip(void);
+/* Whether the world is stopped from now on: how many helpers take part, and what may be called. */
+void gcdune_mark_stopped(bool now);
+bool gcdune_mark_is_stopped(void);
+/* Chooses how many helpers take part while threads run. */
+void gcdune_mark_adapt(void);
+/* Counts flips; never 0 after the first. */
+extern uintptr_t gcdune_mark_epoch __attribute__((visibility("hidden")));
+/* While set, roots are pushed and nothing is marked. */
+extern bool gcdune_mark_push_only __attribute__((visibility("hidden")));
 /* Marks until nothing is left, with the helpers; but for ephemerons that were met before their keys. */
 void gcdune_mark_run(void);
 /* The same, with those whose keys are alive. */
 void gcdune_mark_drain(void);
 /* Those that helpers met. */
 extern _Atomic(struct gcdune_ephemeron *) gcdune_mark_ephemerons __attribute__((visibility("hidden")));
+/* Pushes the value, or puts the ephemeron on MARKER's list of those that wait for their keys. */
+void gcdune_ephemeron_scan(struct gcdune_marker *marker, struct gcdune_ephemeron *ephemeron);
 /* A key in state COLOR_KEY is being marked. */
 void gcdune_ephemeron_visit_key(struct gcdune_marker *marker, const struct gcdune_ref *ref);
 /* Clears ephemerons with dead keys. After a drain. */
@@ -50,7 +61,7 @@ struct gcdune_marked {
 	uint64_t bytes, leaf_bytes, objects;
 	unsigned markers;
 };
-/* The new colour becomes that of live objects. Returns what was marked. */
+/* What is white is dead from now on. Returns what was marked. World stopped. */
 struct gcdune_marked gcdune_mark_end(void);
 
 /* Words of a range of roots; aligned. */
@@ -61,6 +72,11 @@ void gcdune_mark_object(void *object);
 void gcdune_mark_children(const struct gcdune_ref *ref, bool ignore_self);
 /* Allocated, and not marked (so far) in this collection. */
 bool gcdune_mark_is_dead(const void *object);
+
+/* A thread of the program marks about SOME objects; critical section. False: there was nothing for it to do. */
+bool gcdune_mark_assist(unsigned some);
+/* Scans the marked objects of a block, calling AFTER_EACH after each. World stopped. */
+void gcdune_mark_rescan_block(struct gcdune_marker *marker, uint32_t index, void (*after_each)(void));
 
 /* Pushes what an object points to onto MARKER. */
 void gcdune_scan_object(struct gcdune_marker *marker, const struct gcdune_ref *ref);

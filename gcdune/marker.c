@@ -18,7 +18,7 @@ bool gcdune_marker_init(struct gcdune_marker *m)
 static void note_overflow(struct gcdune_marker *m)
 {
 	if (m->source)
-		m->source->flags |= GCDUNE_BLOCK_OVERFLOW;
+		gcdune_block_flag(m->source, GCDUNE_BLOCK_OVERFLOW, 0);
 	else
 		gcdune_roots_overflowed = true;
 	gcdune_mark_overflowed = true;

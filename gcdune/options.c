@@ -23,9 +23,10 @@ struct gcdune_options gcdune_options = {
 	.signal = SIGPWR,
 	.hugepages = GCDUNE_HUGE_AUTO,
 	.release = 1,
+	.dirty = "auto",
 };
 
-enum type { FLAG, COUNT, NUMBER, SIZE, PERCENT, SIGNAL, HUGE_PAGES, TEXT };
+enum type { FLAG, LEVEL, COUNT, NUMBER, SIZE, PERCENT, SIGNAL, HUGE_PAGES, MODE, SOURCE, TEXT };
 
 static const struct option {
 	const char *name;
@@ -35,8 +36,13 @@ static const struct option {
 	const char *wants;
 } table[] = {
 	{"stats", TEXT, &gcdune_options.stats, false, "1 or a file name"},
+	{"trace", TEXT, &gcdune_options.trace, true, "a file name"},
+	{"mode", MODE, &gcdune_options.mode, true, "auto, concurrent or stw"},
+	{"dirty", SOURCE, &gcdune_options.dirty, true, "auto, uffd, softdirty, mprotect or always"},
+	{"dirty_plant", FLAG, &gcdune_options.dirty_plant, true, "0 or 1"},
+	{"stretch", COUNT, &gcdune_options.stretch, false, "microseconds"},
 	{"torture", NUMBER, &gcdune_options.torture, true, "a number of allocations, 0 for none"},
-	{"verify", FLAG, &gcdune_options.verify, false, "0 or 1"},
+	{"verify", LEVEL, &gcdune_options.verify, false, "0, 1 or 2"},
 	{"verify_plant", FLAG, &gcdune_options.verify_plant, false, "0 or 1"},
 	{"heap_limit", SIZE, &gcdune_options.heap_limit, false, "a size such as 512M"},
 	{"heap_initial", SIZE, &gcdune_options.heap_initial, true, "a size such as 64M"},
@@ -48,6 +54,8 @@ static const struct option {
 	{"hugepages", HUGE_PAGES, &gcdune_options.hugepages, true, "auto, on or off"},
 	{"release", FLAG, &gcdune_options.release, false, "on or off"},
 };
+
+static const char *const source_names[] = {"auto", "uffd", "softdirty", "mprotect", "always"};
 
 static int parse_size(const char *text, size_t *size)
 {
@@ -129,6 +137,12 @@ static int set(const struct option *option, const char *text)
 	switch (option->type) {
 	case FLAG:
 		return parse_flag(text, option->value);
+	case LEVEL:
+		if (!strcmp(text, "2")) {
+			*(unsigned *)option->value = 2;
+			return 0;
+		}
+		return parse_flag(text, option->value);
 	case COUNT:
 		if (parse_number(text, 1u << 20, &number) || (option->value == &gcdune_options.markers && number > 64))
 			return -EINVAL;
@@ -155,6 +169,23 @@ static int set(const struct option *option, const char *text)
 		else
 			return -EINVAL;
 		return 0;
+	case MODE:
+		if (!strcasecmp(text, "auto"))
+			*(int *)option->value = GCDUNE_MODE_AUTO;
+		else if (!strcasecmp(text, "concurrent"))
+			*(int *)option->value = GCDUNE_MODE_CONCURRENT;
+		else if (!strcasecmp(text, "stw"))
+			*(int *)option->value = GCDUNE_MODE_STW;
+		else
+			return -EINVAL;
+		return 0;
+	case SOURCE:
+		for (size_t i = 0; i < sizeof source_names / sizeof *source_names; i++)
+			if (!strcmp(text, source_names[i])) {
+				*(const char **)option->value = source_names[i];
+				return 0;
+			}
+		return -EINVAL;
 	case TEXT:
 		*(const char **)option->value = !*text || !strcmp(text, "0") ? NULL : text;
 		return 0;

@@ -6,15 +6,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { GCDUNE_MODE_AUTO, GCDUNE_MODE_CONCURRENT, GCDUNE_MODE_STW };
 enum { GCDUNE_HUGE_OFF, GCDUNE_HUGE_ON, GCDUNE_HUGE_AUTO };
 
 struct gcdune_options {
 	const char *stats; /* NULL, "1" or a file */
+	const char *trace; /* NULL or a file */
+	const char *dirty; /* a source's name, or "auto" */
+	int mode;
 	uint64_t torture;  /* collect at every Nth allocation; 0: do not */
+	unsigned stretch;  /* microseconds to wait in each phase that threads run in, for tests */
+	unsigned dirty_plant; /* for tests of verify: lose what was written to some pages */
 	size_t heap_limit;
 	size_t heap_initial;
 	size_t reserve; /* address space to ask for */
-	unsigned verify;
+	unsigned verify; /* 1: the heap after marking; 2: also the dirty source */
 	unsigned verify_plant;	/* for tests of verify: unmark one reachable object */
 	unsigned growth;	/* percent */
 	unsigned markers;	/* 0: as many as there are cores */

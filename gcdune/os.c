@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -96,6 +97,25 @@ bool gcdune_os_is_mapped(const void *address, size_t size)
 
 	/* MS_ASYNC does nothing any more but check that the range is mapped. */
 	return msync((void *)start, end - start, MS_ASYNC) == 0;
+}
+
+int gcdune_os_copy(void *to, const void *from, size_t size)
+{
+	struct iovec local = {to, size}, remote = {(void *)from, size};
+	ssize_t n = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+
+	if (n == (ssize_t)size)
+		return 0;
+	if (n >= 0 || errno == EFAULT)
+		return -EFAULT;
+	/* Where that call is forbidden. */
+	int mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+
+	if (mem < 0)
+		return -errno;
+	n = pread(mem, to, size, (off_t)(uintptr_t)from);
+	close(mem);
+	return n == (ssize_t)size ? 0 : -EFAULT;
 }
 
 int gcdune_os_mapping(uintptr_t address, uintptr_t *low, uintptr_t *high)
@@ -217,6 +237,17 @@ unsigned gcdune_os_cores(void)
 	return cores;
 }
 
+unsigned gcdune_os_running(void)
+{
+	char text[128];
+	unsigned running;
+
+	if (gcdune_os_read_file("/proc/loadavg", text, sizeof text) <= 0 ||
+	    sscanf(text, "%*f %*f %*f %u/", &running) != 1 || !running)
+		return 1;
+	return running;
+}
+
 static bool visit_memory(const char *text, void *arg)
 {
 	size_t *limit = arg;
@@ -281,6 +312,20 @@ void gcdune_os_futex_wait_for(const void *word, uint32_t value, uint64_t ns)
 void gcdune_os_futex_wake(const void *word, int waiters)
 {
 	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, waiters, NULL, NULL, 0);
+}
+
+void gcdune_os_sleep(uint64_t ns)
+{
+	struct timespec t = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+
+	nanosleep(&t, NULL);
+}
+
+long gcdune_os_page_faults(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_SELF, &usage) ? 0 : usage.ru_minflt;
 }
 
 static _Atomic(gcdune_warn_fn) warn_handler;

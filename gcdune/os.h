@@ -29,11 +29,15 @@ void gcdune_os_unmap(void *address, size_t size);
 /* Whether every page of the range is mapped. */
 bool gcdune_os_is_mapped(const void *address, size_t size);
 
+/* Copies what may be unmapped at any moment. 0, or -EFAULT when not all of it is there; another error: cannot be done. */
+int gcdune_os_copy(void *to, const void *from, size_t size);
+
 /* The mapping that ADDRESS lies in. 0 or -ENOENT. Reads /proc: slow. */
 int gcdune_os_mapping(uintptr_t address, uintptr_t *low, uintptr_t *high);
 
 uint64_t gcdune_os_now(void);	      /* ns, CLOCK_MONOTONIC */
 unsigned gcdune_os_cores(void);	      /* that this process may use: affinity and control group */
+unsigned gcdune_os_running(void);     /* threads of the machine that run or want to, the caller included */
 size_t gcdune_os_memory_limit(void);  /* of the control group or the machine; 0 unknown */
 size_t gcdune_os_address_limit(void); /* address space still to be had under RLIMIT_AS; SIZE_MAX without limit */
 
@@ -45,6 +49,9 @@ void gcdune_os_futex_wake(const void *word, int waiters);
 
 /* Whole file as text, at most size-1 bytes; its length or a negative errno. */
 long gcdune_os_read_file(const char *path, char *buffer, size_t size);
+
+void gcdune_os_sleep(uint64_t ns);
+long gcdune_os_page_faults(void); /* of this process, without those that read from disk */
 
 /* One line to stderr, or to the program's warning handler. */
 void gcdune_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));

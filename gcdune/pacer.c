@@ -1,7 +1,10 @@
 /* pacer.c - owns the decision when to collect: after a collection the program may allocate a share (GCDUNE_GROWTH
- * percent) of what is live before the next; or more, as long as memory that the heap holds already is enough for it.
- * That memory shrinks in time towards what the share calls for, and what is beyond goes back to the kernel. Called by
- * cycle.c. */
+ * percent) of what is live before the next is over; or more, as long as memory that the heap holds already is enough for
+ * it. That memory shrinks in time towards what the share calls for, and what is beyond goes back to the kernel.
+ *
+ * A cycle that runs beside the program begins earlier, by what the program allocated during the last one and half as
+ * much again; what is allocated while it runs lives through it. If that is used up before marking is over, threads help
+ * to mark, in small pieces, as they allocate (gcdune_pacer_debt). Called by cycle.c and alloc.c. */
 #include "pacer.h"
 
 #include <errno.h>
@@ -25,6 +28,10 @@ enum { LEAF_SHARE = 4 };
 enum { OLD = 3 };
 /* Blocks given back to the kernel under one hold of heap.lock: a stop never waits for more than that. */
 enum { BATCH = 32 };
+
+/* What may be allocated between two flips, as the last cycle's end saw it; and of that, what is kept for while a cycle
+ * runs. */
+static size_t allowance, headroom;
 
 static size_t goal;	 /* bytes the heap may hold without growing: live, and free for the next cycle */
 static uint64_t goal_at; /* when it was set */
@@ -67,19 +74,50 @@ void gcdune_heap_limit_set(size_t limit)
 void gcdune_pacer_init(void)
 {
 	gcdune_heap_limit_set(gcdune_options.heap_limit);
-	heap->trigger = (int64_t)MAX(budget(), gcdune_options.heap_initial);
+	allowance = MAX(budget(), gcdune_options.heap_initial);
+	heap->trigger = (int64_t)allowance;
 }
 
-void gcdune_pacer_cycle_end(void)
+void gcdune_pacer_flip(void)
 {
+	size_t before = heap->allocated > 0 ? (size_t)heap->allocated : 0;
+
+	heap->allocated_before += before;
+	heap->allocated = 0;
+	/* From here on the trigger is for assists. */
+	heap->trigger = (int64_t)MAX(allowance > before ? allowance - before : 0, LEAST / 4);
+}
+
+void gcdune_pacer_cycle_end(bool concurrent)
+{
+	size_t during = heap->allocated > 0 ? (size_t)heap->allocated : 0;
+
 	heap->root_bytes = gcdune_roots_bytes();
 	size_t b = budget();
 
 	if (heap->live_bytes + b < gcdune_options.heap_initial)
 		b = gcdune_options.heap_initial - heap->live_bytes;
-	heap->allocated_before += (uint64_t)(heap->allocated > 0 ? heap->allocated : 0);
-	heap->allocated = 0;
+	allowance = b;
+	if (concurrent) {
+		/* Rises at once, sinks slowly: a late start costs more than an early one. */
+		headroom = MAX(during + during / 2, headroom / 4 * 3);
+		headroom = MAX(MIN(headroom, b / 2), b / 16);
+		b = MAX(b - headroom, during + MAX(b / 8, LEAST / 4));
+	}
 	heap->trigger = (int64_t)b;
+}
+
+unsigned gcdune_pacer_debt(void)
+{
+	/* One piece for each block of 64 KiB allocated, of about as much. */
+	return heap->marking ? 1024 : 0;
+}
+
+bool gcdune_pacer_too_far(void)
+{
+	int64_t most = heap->trigger + (int64_t)MAX(allowance, 16 * LEAST);
+
+	return heap->marking && !heap->disabled && heap->allocated > most;
 }
 
 void gcdune_pacer_release(bool all)
@@ -90,11 +128,13 @@ void gcdune_pacer_release(bool all)
 	if (!all && !gcdune_options.release)
 		return;
 	do {
-		gcdune_critical_enter(thread);
+		if (thread)
+			gcdune_critical_enter(thread);
 		pthread_mutex_lock(&heap->lock);
 		n = gcdune_block_release(all ? 0 : OLD, keep, BATCH);
 		pthread_mutex_unlock(&heap->lock);
-		gcdune_critical_leave(thread);
+		if (thread)
+			gcdune_critical_leave(thread);
 	} while (n);
 }
 

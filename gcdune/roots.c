@@ -18,6 +18,7 @@
 #include <link.h>
 #include <string.h>
 
+#include "dirty/dirty.h"
 #include "finalize.h"
 #include "mark.h"
 #include "os.h"
@@ -127,8 +128,8 @@ void gcdune_roots_prepare(void (*stop)(void))
 		stop();
 }
 
-/* Marks [begin, end) except for excluded parts. */
-static void mark_range(uintptr_t begin, uintptr_t end)
+/* Calls VISIT for [begin, end) without the excluded parts. */
+static void each_part(uintptr_t begin, uintptr_t end, void (*visit)(uintptr_t begin, uintptr_t end))
 {
 	for (size_t i = 0; i < excluded.count && begin < end; i++) {
 		const struct range *out = &excluded.items[i];
@@ -136,13 +137,23 @@ static void mark_range(uintptr_t begin, uintptr_t end)
 		if (out->end <= begin || out->begin >= end)
 			continue;
 		if (out->begin > begin)
-			mark_range(begin, out->begin);
+			each_part(begin, out->begin, visit);
 		begin = out->end;
 	}
-	if (begin < end) {
-		bytes += end - begin;
-		gcdune_mark_root_range(&gcdune_mark_main, begin, end);
-	}
+	if (begin < end)
+		visit(begin, end);
+}
+
+static void mark_part(uintptr_t begin, uintptr_t end)
+{
+	bytes += end - begin;
+	gcdune_mark_root_range(&gcdune_mark_main, begin, end);
+}
+
+/* Marks [begin, end) except for excluded parts. */
+static void mark_range(uintptr_t begin, uintptr_t end)
+{
+	each_part(begin, end, mark_part);
 }
 
 /* ---- Threads ---- */
@@ -231,7 +242,7 @@ static void mark_stack(struct gcdune_thread *thread, uintptr_t sp)
 	struct gcdune_stack *stack = find_stack(sp);
 
 	if (stack) {
-		stack->seen = heap->collections + 1;
+		stack->seen = gcdune_mark_epoch;
 		mark_range(sp, stack->high);
 	} else if (thread->on_altstack && sp < thread->altstack_end) {
 		mark_range(sp, thread->altstack_end);
@@ -263,32 +274,188 @@ static void mark_pinned(void)
 	}
 }
 
-void gcdune_roots_mark(void)
+/* What belongs to threads and is read anew in each pause. */
+static void mark_threads(void)
 {
-	bytes = 0;
-	if (segments_enabled)
-		for (size_t i = 0; i < segments.count; i++)
-			if (gcdune_os_is_mapped((void *)segments.items[i].begin,
-						segments.items[i].end - segments.items[i].begin))
-				mark_range(segments.items[i].begin, segments.items[i].end);
-	for (size_t i = 0; i < added.count; i++)
-		mark_range(added.items[i].begin, added.items[i].end);
 	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next) {
 		mark_stack(thread, thread->sp);
 		mark_tls(thread);
 	}
 	for (struct gcdune_stack *stack = gcdune_stacks; stack; stack = stack->next)
-		if (stack->seen != heap->collections + 1)
+		if (stack->seen != gcdune_mark_epoch)
 			mark_left_stack(stack->sp, stack->low, stack->high);
 	for (struct gcdune_start *start = gcdune_starts; start; start = start->next)
 		gcdune_mark_object(start->arg);
-	gcdune_finalize_mark_roots();
-	if (heap->pinned_blocks)
-		mark_pinned();
 	if (roots_callback) {
 		gcdune_mark_main.source = NULL;
 		roots_callback(&gcdune_mark_main);
 	}
+}
+
+/* Calls VISIT for each range of words that are roots wherever threads are. World stopped. */
+static void each_range(void (*visit)(uintptr_t begin, uintptr_t end))
+{
+	if (segments_enabled)
+		for (size_t i = 0; i < segments.count; i++)
+			if (gcdune_os_is_mapped((void *)segments.items[i].begin,
+						segments.items[i].end - segments.items[i].begin))
+				each_part(segments.items[i].begin, segments.items[i].end, visit);
+	for (size_t i = 0; i < added.count; i++)
+		each_part(added.items[i].begin, added.items[i].end, visit);
+}
+
+void gcdune_roots_mark(void)
+{
+	bytes = 0;
+	each_range(mark_part);
+	mark_threads();
+	gcdune_finalize_mark_roots();
+	if (heap->pinned_blocks)
+		mark_pinned();
+}
+
+/* ---- The same while the program runs ----
+ *
+ * In the pause that begins a cycle the ranges are only noted (world stopped: the list is whole). Then the large ones are
+ * tracked for writes, and all are read, from a copy that the kernel makes, for a library may be unmapped at any moment.
+ * In the final pause the list is made anew; what was tracked, copied whole, and is still the same range, is read where
+ * it is dirty; all else is read again. */
+
+struct noted {
+	uintptr_t begin, end;
+	bool tracked;
+};
+static struct noted *noted;
+static size_t noted_count, noted_capacity, noted_next;
+static bool noted_all; /* there was memory for it */
+static void *copy;
+enum { COPY = 65536 };
+/* Smaller ranges are read again faster than asked about. */
+enum { TRACK_PAGES = 8 };
+
+static void note(uintptr_t begin, uintptr_t end)
+{
+	if (noted_count == noted_capacity) {
+		size_t capacity = noted_capacity ? noted_capacity * 2 : 512;
+		void *items = gcdune_os_remap(noted, noted_capacity * sizeof *noted, capacity * sizeof *noted);
+
+		if (!items) {
+			noted_all = false;
+			return;
+		}
+		noted = items;
+		noted_capacity = capacity;
+	}
+	noted[noted_count++] = (struct noted){begin, end, false};
+}
+
+void gcdune_roots_note(void)
+{
+	noted_count = 0;
+	noted_all = true;
+	each_range(note);
+	mark_threads();
+}
+
+static uintptr_t page_up(uintptr_t address)
+{
+	return (address + GCDUNE_PAGE - 1) & ~(GCDUNE_PAGE - 1);
+}
+
+static uintptr_t page_down(uintptr_t address)
+{
+	return address & ~(GCDUNE_PAGE - 1);
+}
+
+void gcdune_roots_read(void)
+{
+	if (!copy)
+		copy = gcdune_os_map(COPY);
+	if (!copy)
+		return;
+	/* All are tracked before any is read: ranges may overlap, and tracking makes pages clean. */
+	for (size_t i = 0; i < noted_count; i++) {
+		struct noted *n = &noted[i];
+		uintptr_t from = page_up(n->begin), to = page_down(n->end);
+
+		if (to > from && to - from >= TRACK_PAGES * GCDUNE_PAGE)
+			n->tracked = gcdune_dirty_track_root(from, to);
+	}
+	for (size_t i = 0; i < noted_count; i++) {
+		struct noted *n = &noted[i];
+
+		for (uintptr_t at = n->begin; at < n->end; at += COPY) {
+			size_t size = n->end - at < COPY ? n->end - at : COPY;
+
+			if (gcdune_os_copy(copy, (void *)at, size)) {
+				n->tracked = false;
+				break;
+			}
+			gcdune_mark_root_range(&gcdune_mark_main, (uintptr_t)copy, (uintptr_t)copy + size);
+			gcdune_mark_run();
+		}
+	}
+}
+
+static void read_dirty(const struct noted *n)
+{
+	uintptr_t from = page_up(n->begin), to = page_down(n->end);
+
+	gcdune_mark_root_range(&gcdune_mark_main, n->begin, from);
+	gcdune_mark_root_range(&gcdune_mark_main, to, n->end);
+	for (; from < to; from += 64 * GCDUNE_PAGE) {
+		uint64_t bits = 0;
+		size_t pages = (to - from) / GCDUNE_PAGE;
+
+		pages = pages < 64 ? pages : 64;
+		if (!gcdune_dirty_take_root(from, pages, &bits))
+			bits = ~(uint64_t)0 >> (64 - pages);
+		for (; bits; bits &= bits - 1) {
+			uintptr_t page = from + (uintptr_t)__builtin_ctzll(bits) * GCDUNE_PAGE;
+
+			gcdune_mark_root_range(&gcdune_mark_main, page, page + GCDUNE_PAGE);
+		}
+	}
+}
+
+/* Lists change rarely, so the range is found where the last one was left, most of the time. */
+static void read_again(uintptr_t begin, uintptr_t end)
+{
+	bytes += end - begin;
+	for (size_t i = 0; i < noted_count; i++) {
+		const struct noted *n = &noted[(noted_next + i) % noted_count];
+
+		if (n->begin != begin || n->end != end)
+			continue;
+		noted_next = (noted_next + i + 1) % noted_count;
+		if (!n->tracked)
+			break;
+		read_dirty(n);
+		return;
+	}
+	gcdune_mark_root_range(&gcdune_mark_main, begin, end);
+}
+
+void gcdune_roots_remark(void)
+{
+	bytes = 0;
+	noted_next = 0;
+	each_range(read_again);
+	mark_threads();
+}
+
+void gcdune_roots_forget(void)
+{
+	for (size_t i = 0; i < noted_count; i++)
+		if (noted[i].tracked)
+			gcdune_dirty_end_root(page_up(noted[i].begin), page_down(noted[i].end));
+	noted_count = 0;
+}
+
+void gcdune_roots_pinned(void)
+{
+	if (heap->pinned_blocks)
+		mark_pinned();
 }
 
 size_t gcdune_roots_bytes(void)

@@ -10,7 +10,20 @@
 void gcdune_roots_prepare(void (*stop)(void));
 /* Pushes every root onto the main marker. World stopped. */
 void gcdune_roots_mark(void);
-/* Bytes of roots scanned by the last gcdune_roots_mark. */
+
+/* The same in parts, for a cycle that marks while the program runs: with the world stopped, notes which ranges are roots
+ * and pushes what belongs to threads; */
+void gcdune_roots_note(void);
+/* then, while the program runs, marks from the ranges, having the large ones tracked, */
+void gcdune_roots_read(void);
+/* and from objects of pinned kinds; */
+void gcdune_roots_pinned(void);
+/* and with the world stopped again reads what may have changed since, and what belongs to threads; */
+void gcdune_roots_remark(void);
+/* and no longer tracks anything. Threads run. */
+void gcdune_roots_forget(void);
+
+/* Bytes of roots, by the last gcdune_roots_mark or gcdune_roots_remark. */
 size_t gcdune_roots_bytes(void);
 
 #endif

@@ -14,15 +14,22 @@
 #include "finalize.h"
 #include "heap.h"
 #include "options.h"
+#include "dirty/dirty.h"
 #include "os.h"
 #include "thread.h"
+#include "trace.h"
 
 static struct gcdune_heap *const heap = &gcdune_heap;
 
 enum { KEEP = 1 << 20 }; /* pauses recorded one by one; later ones only count */
 
 static struct gcdune_pause *pauses;
-static size_t count, capacity;
+static struct gcdune_cycle_record *cycles;
+static size_t count, capacity, cycle_count, cycle_capacity;
+static uint64_t concurrent_cycles, gave_up, concurrent_total[GCDUNE_CONCURRENT_PHASES], dirty_total, dirty_in_pause;
+static struct {
+	_Atomic uint64_t total, most, times;
+} lost[GCDUNE_LOST_KINDS];
 static uint64_t begun, pause_total, pause_max, pause_last, mark_ns, mark_bytes, last_objects,
 	phase_total[GCDUNE_PHASES];
 static uint64_t reasons[GCDUNE_CYCLE_REASONS];
@@ -31,6 +38,9 @@ static pid_t owner;
 
 static const char *const phase_names[GCDUNE_PHASES] = {"stop",	 "roots", "mark",   "finalize",
 						       "verify", "sweep", "release"};
+static const char *const concurrent_names[GCDUNE_CONCURRENT_PHASES] = {"arm", "mark_beside", "preclean", "sweep_beside"};
+static const char *const kind_names[GCDUNE_STOP_KINDS] = {"whole", "flip", "final", "nothing"};
+static const char *const lost_names[GCDUNE_LOST_KINDS] = {"stop", "assist", "wait", "block"};
 static const char *const reason_names[GCDUNE_CYCLE_REASONS] = {"budget", "no_memory", "asked", "torture"};
 
 static uint64_t pause_length(const struct gcdune_pause *pause)
@@ -47,32 +57,78 @@ uint64_t gcdune_stats_start(void)
 	return begun;
 }
 
-void gcdune_stats_pause(const struct gcdune_pause *pause, uint64_t objects)
+const char *gcdune_stats_phase_name(enum gcdune_phase phase)
+{
+	return phase_names[phase];
+}
+
+const char *gcdune_stats_concurrent_name(enum gcdune_concurrent_phase phase)
+{
+	return concurrent_names[phase];
+}
+
+/* A record too many for the memory there is, or after KEEP, is only counted. */
+static void *append(void *items, size_t *n, size_t *room, size_t size, const void *record)
+{
+	if (*n == *room && *room < KEEP) {
+		size_t more = *room ? *room * 2 : 256;
+		void *bigger = gcdune_os_remap(items, *room * size, more * size);
+
+		if (bigger) {
+			items = bigger;
+			*room = more;
+		}
+	}
+	if (*n < *room)
+		memcpy((char *)items + (*n)++ * size, record, size);
+	return items;
+}
+
+void gcdune_stats_pause(const struct gcdune_pause *pause)
 {
 	uint64_t length = pause_length(pause);
 
-	if (count == capacity && capacity < KEEP) {
-		size_t more = capacity ? capacity * 2 : 256;
-		void *items = gcdune_os_remap(pauses, capacity * sizeof *pauses, more * sizeof *pauses);
-
-		if (items) {
-			pauses = items;
-			capacity = more;
-		}
-	}
-	if (count < capacity)
-		pauses[count++] = *pause;
+	pauses = append(pauses, &count, &capacity, sizeof *pauses, pause);
 	pause_total += length;
 	pause_last = length;
 	if (length > pause_max)
 		pause_max = length;
 	for (unsigned i = 0; i < GCDUNE_PHASES; i++)
 		phase_total[i] += pause->phase_ns[i];
-	reasons[pause->reason]++;
 	mark_ns += pause->phase_ns[GCDUNE_PHASE_ROOTS] + pause->phase_ns[GCDUNE_PHASE_MARK];
-	mark_bytes += pause->live_bytes;
+	if (pause->kind == GCDUNE_STOP_WHOLE || pause->kind == GCDUNE_STOP_FINAL) {
+		reasons[pause->reason]++;
+		last_markers = pause->markers;
+	}
+}
+
+void gcdune_stats_cycle(const struct gcdune_cycle_record *cycle, uint64_t objects)
+{
+	cycles = append(cycles, &cycle_count, &cycle_capacity, sizeof *cycles, cycle);
+	concurrent_cycles += cycle->concurrent;
+	gave_up += cycle->gave_up;
+	dirty_total += cycle->dirty_pages;
+	dirty_in_pause += cycle->dirty_last;
+	for (unsigned i = 0; i < GCDUNE_CONCURRENT_PHASES; i++)
+		concurrent_total[i] += cycle->phase_ns[i];
+	mark_ns += cycle->phase_ns[GCDUNE_CONCURRENT_MARK] + cycle->phase_ns[GCDUNE_CONCURRENT_PRECLEAN];
+	mark_bytes += cycle->marked_bytes;
 	last_objects = objects;
-	last_markers = pause->markers;
+}
+
+void gcdune_stats_lost(struct gcdune_thread *thread, enum gcdune_lost what, uint64_t begin, uint64_t end)
+{
+	uint64_t length = end - begin, most = lost[what].most;
+
+	lost[what].total += length;
+	lost[what].times++;
+	while (length > most && !atomic_compare_exchange_weak(&lost[what].most, &most, length))
+		;
+	thread->lost_ns[what] += length;
+	if (length > thread->lost_most)
+		thread->lost_most = length;
+	if (what != GCDUNE_LOST_STOP) /* a handler may have interrupted who holds the trace's lock */
+		gcdune_trace_thread(lost_names[what], thread->tid, begin, end);
 }
 
 static void fill(struct gcdune_stats *s)
@@ -143,6 +199,75 @@ static struct quantiles quantiles(void)
 	return q;
 }
 
+/* The least share of any stretch of WINDOW ns that the program had, stops as found; the worst one begins or ends with a
+ * stop (Cheng and Blelloch, "A parallel, real-time garbage collector", PLDI 2001). */
+static double utilization(uint64_t window)
+{
+	double worst = 1;
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t from = pauses[i].start_ns, stopped = 0;
+
+		for (size_t k = i; k < count && pauses[k].start_ns < from + window; k++) {
+			uint64_t end = pauses[k].start_ns + pause_length(&pauses[k]);
+
+			stopped += (end < from + window ? end : from + window) - pauses[k].start_ns;
+		}
+		double share = 1 - (double)stopped / (double)window;
+
+		if (share < worst)
+			worst = share;
+	}
+	return worst;
+}
+
+static const unsigned windows_ms[] = {1, 2, 5, 10, 20, 50, 100, 1000};
+enum { WINDOWS = sizeof windows_ms / sizeof *windows_ms };
+
+static void write_json_concurrent(FILE *f)
+{
+	fprintf(f, "  \"dirty_source\": \"%s\",\n  \"concurrent\": {\"cycles\": %llu, \"gave_up\": %llu, \"dirty_pages\": %llu, "
+		   "\"dirty_pages_in_pause\": %llu",
+		gcdune_dirty_name(), (unsigned long long)concurrent_cycles, (unsigned long long)gave_up,
+		(unsigned long long)dirty_total, (unsigned long long)dirty_in_pause);
+	for (unsigned i = 0; i < GCDUNE_CONCURRENT_PHASES; i++)
+		fprintf(f, ", \"%s_ns\": %llu", concurrent_names[i], (unsigned long long)concurrent_total[i]);
+	fprintf(f, "},\n  \"lost\": {");
+	for (unsigned i = 0; i < GCDUNE_LOST_KINDS; i++)
+		fprintf(f, "%s\"%s\": {\"times\": %llu, \"total_ns\": %llu, \"max_ns\": %llu}", i ? ", " : "", lost_names[i],
+			(unsigned long long)lost[i].times, (unsigned long long)lost[i].total,
+			(unsigned long long)lost[i].most);
+	fprintf(f, "},\n  \"utilization\": {");
+	for (unsigned i = 0; i < WINDOWS; i++)
+		fprintf(f, "%s\"%u\": %.4f", i ? ", " : "", windows_ms[i], utilization(windows_ms[i] * 1000000ull));
+	fprintf(f, "},\n  \"threads_lost\": [");
+	bool any = false;
+
+	for (struct gcdune_thread *t = gcdune_threads; t; t = t->next) {
+		fprintf(f, "%s\n    {\"tid\": %d", any ? "," : "", t->tid);
+		for (unsigned i = 0; i < GCDUNE_LOST_KINDS; i++)
+			fprintf(f, ", \"%s_ns\": %llu", lost_names[i], (unsigned long long)t->lost_ns[i]);
+		fprintf(f, ", \"max_ns\": %llu}", (unsigned long long)t->lost_most);
+		any = true;
+	}
+	fprintf(f, "],\n  \"page_faults\": %ld,\n  \"cycles\": {\"fields\": [\"start_ns\"", gcdune_os_page_faults());
+	for (unsigned i = 0; i < GCDUNE_CONCURRENT_PHASES; i++)
+		fprintf(f, ", \"%s_ns\"", concurrent_names[i]);
+	fprintf(f, ", \"concurrent\", \"gave_up\", \"rounds\", \"dirty_pages\", \"dirty_pages_in_pause\", "
+		   "\"marked_bytes\"],\n    \"list\": [");
+	for (size_t i = 0; i < cycle_count; i++) {
+		const struct gcdune_cycle_record *c = &cycles[i];
+
+		fprintf(f, "%s\n      [%llu", i ? "," : "", (unsigned long long)c->start_ns);
+		for (unsigned k = 0; k < GCDUNE_CONCURRENT_PHASES; k++)
+			fprintf(f, ", %llu", (unsigned long long)c->phase_ns[k]);
+		fprintf(f, ", %u, %u, %u, %llu, %llu, %llu]", c->concurrent, c->gave_up, c->rounds,
+			(unsigned long long)c->dirty_pages, (unsigned long long)c->dirty_last,
+			(unsigned long long)c->marked_bytes);
+	}
+	fprintf(f, "]}\n");
+}
+
 static void write_json(FILE *f)
 {
 	struct gcdune_stats s;
@@ -181,21 +306,23 @@ static void write_json(FILE *f)
 		"},\n  \"pauses\": {\"count\": %llu, \"max_ns\": %llu, \"p50_ns\": %llu, \"p90_ns\": %llu, \"p99_ns\": "
 		"%llu, "
 		"\"p999_ns\": %llu,\n    \"fields\": [\"start_ns\"",
-		(unsigned long long)s.collections, (unsigned long long)pause_max, (unsigned long long)q.p50,
+		(unsigned long long)count, (unsigned long long)pause_max, (unsigned long long)q.p50,
 		(unsigned long long)q.p90, (unsigned long long)q.p99, (unsigned long long)q.p999);
 	for (unsigned i = 0; i < GCDUNE_PHASES; i++)
 		fprintf(f, ", \"%s_ns\"", phase_names[i]);
-	fprintf(f, ", \"reason\", \"markers\", \"threads\", \"live_bytes\", \"heap_bytes\"],\n    \"list\": [");
+	fprintf(f, ", \"kind\", \"reason\", \"markers\", \"threads\", \"live_bytes\", \"heap_bytes\"],\n    \"list\": [");
 	for (size_t i = 0; i < count; i++) {
 		const struct gcdune_pause *p = &pauses[i];
 
 		fprintf(f, "%s\n      [%llu", i ? "," : "", (unsigned long long)p->start_ns);
 		for (unsigned k = 0; k < GCDUNE_PHASES; k++)
 			fprintf(f, ", %u", p->phase_ns[k]);
-		fprintf(f, ", \"%s\", %u, %u, %llu, %llu]", reason_names[p->reason], p->markers, p->threads,
-			(unsigned long long)p->live_bytes, (unsigned long long)p->heap_bytes);
+		fprintf(f, ", \"%s\", \"%s\", %u, %u, %llu, %llu]", kind_names[p->kind], reason_names[p->reason],
+			p->markers, p->threads, (unsigned long long)p->live_bytes, (unsigned long long)p->heap_bytes);
 	}
-	fprintf(f, "]}\n}\n");
+	fprintf(f, "]},\n");
+	write_json_concurrent(f);
+	fprintf(f, "}\n");
 }
 
 int gcdune_stats_write(const char *path)
@@ -238,11 +365,39 @@ static void write_text(FILE *f)
 	fprintf(f, "\ngcdune: mark rate %.0f MiB/s, %llu objects and %u markers last time, %llu finalizers run\n",
 		mark_ns ? mib(mark_bytes) * 1e9 / (double)mark_ns : 0.0, (unsigned long long)last_objects, last_markers,
 		(unsigned long long)s.finalizers_run);
+	if (concurrent_cycles) {
+		fprintf(f,
+			"gcdune: %llu cycles ran beside the program (writes by %s): %.1f MiB of pages scanned again, %.1f "
+			"pages in each pause",
+			(unsigned long long)concurrent_cycles, gcdune_dirty_name(), mib(dirty_total * 4096),
+			(double)dirty_in_pause / (double)concurrent_cycles);
+		for (unsigned i = 0; i < GCDUNE_CONCURRENT_PHASES; i++)
+			fprintf(f, "; %s %.1f ms", concurrent_names[i], (double)concurrent_total[i] / 1e6);
+		if (gave_up)
+			fprintf(f, "; %llu times the program wrote faster than it was followed",
+				(unsigned long long)gave_up);
+		fputc('\n', f);
+	}
+	fprintf(f, "gcdune: lost by threads, ms (longest):");
+	for (unsigned i = 0; i < GCDUNE_LOST_KINDS; i++)
+		fprintf(f, " %s %.3f (%.3f)", lost_names[i], (double)lost[i].total / 1e6, (double)lost[i].most / 1e6);
+	fprintf(f, "\ngcdune: least utilization, percent in ms:");
+	for (unsigned i = 0; i < WINDOWS; i++)
+		fprintf(f, " %.0f in %u%s", 100 * utilization(windows_ms[i] * 1000000ull), windows_ms[i],
+			i + 1 < WINDOWS ? "," : "\n");
 }
 
 static void at_exit(void)
 {
 	const char *where = gcdune_options.stats;
+
+	if (gcdune_options.trace && owner == getpid()) {
+		int error = gcdune_trace_write(gcdune_options.trace);
+
+		if (error)
+			gcdune_warn("the trace could not be written to %s: %s", gcdune_options.trace,
+				    strerrordesc_np(-error));
+	}
 
 	if (!where || owner != getpid())
 		return;
@@ -267,7 +422,11 @@ void gcdune_stats_init(void)
 
 void gcdune_stats_after_fork(void)
 {
-	count = 0;
+	count = cycle_count = 0;
+	concurrent_cycles = gave_up = dirty_total = dirty_in_pause = 0;
+	memset(concurrent_total, 0, sizeof concurrent_total);
+	memset((void *)lost, 0, sizeof lost);
+	gcdune_trace_after_fork();
 	pause_total = pause_max = pause_last = mark_ns = mark_bytes = 0;
 	memset(phase_total, 0, sizeof phase_total);
 	memset(reasons, 0, sizeof reasons);

@@ -17,6 +17,7 @@
 
 #include "options.h"
 #include "os.h"
+#include "stats.h"
 #include "thread.h"
 
 static _Atomic uint32_t release;    /* counts stops that have ended */
@@ -40,6 +41,7 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 	}
 	uint32_t ticket = atomic_load(&release);
 	uintptr_t outer = thread->sp;
+	uint64_t begin = gcdune_os_now();
 
 	/* Inside another handler on its alternate stack? Then the stack below matters too (roots.c). */
 	thread->on_altstack = sigaltstack(NULL, &altstack) == 0 && altstack.ss_flags & SS_ONSTACK;
@@ -53,6 +55,7 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 	while (atomic_load(&release) == ticket)
 		gcdune_os_futex_wait(&release, ticket);
 	thread->sp = outer;
+	gcdune_stats_lost(thread, GCDUNE_LOST_STOP, begin, gcdune_os_now());
 	errno = saved_errno;
 }
 
@@ -135,7 +138,7 @@ void gcdune_stop_world(void)
 	/* No handler of the program's may run in this thread and change the heap meanwhile. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &mask_before);
-	if (gcdune_threads_count == 1)
+	if (gcdune_threads_count == (self != NULL)) /* the collector's own thread is not on the list */
 		return;
 	check_handler();
 	atomic_store(&unanswered, 1); /* one for us: no early zero */
@@ -177,10 +180,9 @@ void gcdune_stop_world(void)
 
 void gcdune_stop_release(void)
 {
-	if (gcdune_threads_count > 1) {
-		atomic_fetch_add(&release, 1);
+	atomic_fetch_add(&release, 1);
+	if (gcdune_threads_count > (gcdune_thread_self != NULL))
 		gcdune_os_futex_wake(&release, INT32_MAX);
-	}
 	pthread_sigmask(SIG_SETMASK, &mask_before, NULL);
 }
 

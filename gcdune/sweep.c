@@ -1,8 +1,11 @@
 /* sweep.c - owns the sweep lists: per kind and class the blocks that may have free slots.
  *
- * There is no sweep of the heap. Marking leaves a new colour on what lives; a slot with any other is free, and the
- * thread that takes a block finds the runs of such slots with vector compares (gcdune_sweep_run) as it uses them up. A
- * block that no mark reached is freed whole, without a look at its slots. Callers: alloc.c, cycle.c. */
+ * No slot is swept. Marking leaves a new colour on what lives; a slot with any other is free, and the thread that takes
+ * a block finds the runs of such slots with vector compares (gcdune_sweep_run) as it uses them up. What is swept is the
+ * table of blocks: one that no mark reached is freed whole, the others go on lists. That walk follows the pause, a few
+ * blocks at a time, by the collector and by threads that need a block. Invariant: below heap.swept a block with slots
+ * is OPEN, or LISTED and on its list, or full for all we know; from heap.swept on, while heap.sweeping, LISTED means
+ * nothing, lists hold no such block, and none is put on one. Callers: alloc.c, cycle.c. */
 #include "sweep.h"
 
 #include <emmintrin.h>
@@ -14,37 +17,39 @@
 static struct gcdune_heap *const heap = &gcdune_heap;
 
 /* One bit per slot of 16: taken, as far as allocation is concerned. Reading up to the unit's end is in bounds. */
-static unsigned taken16(const uint8_t *states, __m128i color, __m128i freed)
+static unsigned taken16(const uint8_t *states, __m128i color, __m128i white, __m128i freed)
 {
 	__m128i v = _mm_load_si128((const __m128i *)states);
+	__m128i live = _mm_or_si128(_mm_cmpeq_epi8(v, color), _mm_cmpeq_epi8(v, white));
 
-	return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, color), _mm_cmpeq_epi8(v, freed)));
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(live, _mm_cmpeq_epi8(v, freed)));
 }
 
 bool gcdune_sweep_run(const struct gcdune_block *block, unsigned from, unsigned *begin, unsigned *end)
 {
 	const uint8_t *states = gcdune_block_states(block);
-	const __m128i color = _mm_set1_epi8((char)heap->color), freed = _mm_set1_epi8((char)GCDUNE_COLOR_FREED);
+	const __m128i color = _mm_set1_epi8((char)heap->color), white = _mm_set1_epi8((char)heap->white);
+	const __m128i freed = _mm_set1_epi8((char)GCDUNE_COLOR_FREED);
 	unsigned n = block->nslots, i = from & ~15u, mask, first;
 
 	if (from >= n)
 		return false;
-	mask = ~taken16(states + i, color, freed) & 0xffffu & (0xffffu << (from & 15));
+	mask = ~taken16(states + i, color, white, freed) & 0xffffu & (0xffffu << (from & 15));
 	while (!mask) {
 		i += 16;
 		if (i >= n)
 			return false;
-		mask = ~taken16(states + i, color, freed) & 0xffffu;
+		mask = ~taken16(states + i, color, white, freed) & 0xffffu;
 	}
 	first = i + (unsigned)__builtin_ctz(mask);
 	if (first >= n)
 		return false;
-	mask = taken16(states + i, color, freed) & (0xffffu << (first & 15));
+	mask = taken16(states + i, color, white, freed) & (0xffffu << (first & 15));
 	while (!mask) {
 		i += 16;
 		if (i >= n)
 			break;
-		mask = taken16(states + i, color, freed);
+		mask = taken16(states + i, color, white, freed);
 	}
 	unsigned last = mask ? i + (unsigned)__builtin_ctz(mask) : n;
 
@@ -53,14 +58,41 @@ bool gcdune_sweep_run(const struct gcdune_block *block, unsigned from, unsigned 
 	return true;
 }
 
+static uint32_t tails[GCDUNE_KIND_MAX][GCDUNE_CLASSES]; /* of the lists; of an empty one, anything */
+
+static bool unswept(uint32_t index)
+{
+	return heap->sweeping && index >= heap->swept;
+}
+
 void gcdune_sweep_list(uint32_t index)
 {
+	if (unswept(index))
+		return;
 	struct gcdune_block *block = &heap->blocks[index];
-	uint32_t *head = &heap->sweep[block->kind][heap->spans[index].cls];
+	unsigned kind = block->kind, cls = heap->spans[index].cls;
+	uint32_t *head = &heap->sweep[kind][cls];
 
-	block->flags |= GCDUNE_BLOCK_LISTED;
+	gcdune_block_flag(block, GCDUNE_BLOCK_LISTED, 0);
 	heap->spans[index].next = *head;
+	if (*head == GCDUNE_NO_BLOCK)
+		tails[kind][cls] = index;
 	*head = index;
+}
+
+/* In the order of addresses: low blocks fill first, high ones become free. */
+static void list_last(uint32_t index)
+{
+	struct gcdune_block *block = &heap->blocks[index];
+	unsigned kind = block->kind, cls = heap->spans[index].cls;
+
+	if (heap->sweep[kind][cls] == GCDUNE_NO_BLOCK)
+		heap->sweep[kind][cls] = index;
+	else
+		heap->spans[tails[kind][cls]].next = index;
+	heap->spans[index].next = GCDUNE_NO_BLOCK;
+	tails[kind][cls] = index;
+	gcdune_block_flag(block, GCDUNE_BLOCK_LISTED, 0);
 }
 
 uint32_t gcdune_sweep_pop(unsigned kind, unsigned cls)
@@ -70,57 +102,123 @@ uint32_t gcdune_sweep_pop(unsigned kind, unsigned cls)
 
 	if (index != GCDUNE_NO_BLOCK) {
 		*head = heap->spans[index].next;
-		heap->blocks[index].flags &= (uint8_t)~GCDUNE_BLOCK_LISTED;
+		gcdune_block_flag(&heap->blocks[index], 0, GCDUNE_BLOCK_LISTED);
 	}
 	return index;
 }
 
-void gcdune_sweep_prepare(void)
+void gcdune_sweep_begin(void)
 {
-	uint32_t low = heap->spaces[GCDUNE_SPACE_SCANNED].edge, high = heap->spaces[GCDUNE_SPACE_LEAF].edge;
-
 	memset(heap->sweep, 0xff, sizeof heap->sweep);
-	/* Downwards, so that the lists end up in the order of addresses: low blocks fill first, high ones become free.
-	 */
-	for (uint32_t i = heap->nblocks; i-- > 0;) {
-		if (i == high - 1 && high > low) {
-			i = low;
-			continue;
-		}
-		struct gcdune_block *block = &heap->blocks[i];
-		struct gcdune_span *span = &heap->spans[i];
+	heap->swept = 0;
+	heap->sweeping = true;
+}
 
-		switch (block->use) {
-		case GCDUNE_USE_FREE:
-			span->age += span->age < 255;
-			break;
-		case GCDUNE_USE_SMALL:
-			block->flags &= (uint8_t)~GCDUNE_BLOCK_LISTED;
-			if (block->flags & GCDUNE_BLOCK_OPEN)
-				break;
-			if (block->color == heap->color) {
-				gcdune_sweep_list(i);
-				break;
-			}
-			if (heap->kinds[block->kind].pinned)
-				heap->pinned_blocks--;
-			gcdune_states_give(span->cls, block->states);
-			gcdune_block_give(i, 1);
-			break;
-		case GCDUNE_USE_LARGE:
-			if (*gcdune_block_states(block) == heap->color)
-				break;
-			if (heap->kinds[block->kind].pinned)
-				heap->pinned_blocks--;
-			gcdune_states_give(0, block->states);
-			gcdune_block_give(i, span->length);
+static void sweep_block(uint32_t i)
+{
+	struct gcdune_block *block = &heap->blocks[i];
+	struct gcdune_span *span = &heap->spans[i];
+
+	switch (block->use) {
+	case GCDUNE_USE_FREE:
+		span->age += span->age < 255;
+		break;
+	case GCDUNE_USE_SMALL:
+		if (block->flags & GCDUNE_BLOCK_OPEN) {
+			gcdune_block_flag(block, 0, GCDUNE_BLOCK_LISTED);
 			break;
 		}
+		if (block->color == heap->color) {
+			list_last(i);
+			break;
+		}
+		if (heap->kinds[block->kind].pinned)
+			heap->pinned_blocks--;
+		gcdune_states_give(span->cls, block->states);
+		gcdune_block_give(i, 1);
+		break;
+	case GCDUNE_USE_LARGE:
+		if (*gcdune_block_states(block) == heap->color)
+			break;
+		if (heap->kinds[block->kind].pinned)
+			heap->pinned_blocks--;
+		gcdune_states_give(0, block->states);
+		gcdune_block_give(i, span->length);
+		break;
 	}
 }
 
-void gcdune_sweep_recolor(void)
+bool gcdune_sweep_some(unsigned count)
 {
+	while (heap->sweeping) {
+		uint32_t i = gcdune_block_skip(heap->swept);
+
+		if (i >= heap->nblocks) {
+			heap->sweeping = false;
+			break;
+		}
+		if (!count--)
+			return true;
+		heap->swept = i + 1; /* first: what is given back here is behind the sweep */
+		sweep_block(i);
+	}
+	return false;
+}
+
+/* Blocks under one hold of the lock: some microseconds. */
+enum { PIECE = 128 };
+
+void gcdune_sweep_finish(void)
+{
+	bool more;
+
+	do {
+		pthread_mutex_lock(&heap->lock);
+		more = gcdune_sweep_some(PIECE);
+		pthread_mutex_unlock(&heap->lock);
+	} while (more);
+}
+
+/* ---- Colours that come round again ---- */
+
+static void forget_if_old(uint8_t *value)
+{
+	uint8_t v = __atomic_load_n(value, __ATOMIC_RELAXED);
+
+	/* The owner of an open block may be taking the slot just now. */
+	if (v && v != heap->color && v != heap->white && v != GCDUNE_COLOR_FREED)
+		__atomic_compare_exchange_n(value, &v, GCDUNE_COLOR_FREE, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+static void forget_old(uint32_t i)
+{
+	struct gcdune_block *block = &heap->blocks[i];
+
+	if (block->use != GCDUNE_USE_SMALL && block->use != GCDUNE_USE_LARGE)
+		return;
+	uint8_t *states = gcdune_block_states(block);
+
+	for (unsigned s = 0; s < block->nslots; s++)
+		forget_if_old(&states[s]);
+	forget_if_old(&block->color);
+}
+
+void gcdune_sweep_old_colors(void)
+{
+	if (heap->color != 100 && heap->color != 225)
+		return;
+	for (uint32_t i = 0; i < heap->nblocks;) {
+		pthread_mutex_lock(&heap->lock);
+		for (unsigned n = 0; n < PIECE / 8 && (i = gcdune_block_skip(i)) < heap->nblocks; n++)
+			forget_old(i++);
+		pthread_mutex_unlock(&heap->lock);
+	}
+}
+
+void gcdune_sweep_unwhiten(void)
+{
+	if (heap->white == heap->color)
+		return;
 	GCDUNE_EACH_BLOCK(i) {
 		struct gcdune_block *block = &heap->blocks[i];
 
@@ -129,8 +227,10 @@ void gcdune_sweep_recolor(void)
 		uint8_t *states = gcdune_block_states(block);
 
 		for (unsigned s = 0; s < block->nslots; s++)
-			if (states[s] != GCDUNE_COLOR_FREED)
-				states[s] = states[s] == heap->color ? GCDUNE_COLOR_WRAP : GCDUNE_COLOR_FREE;
-		block->color = GCDUNE_COLOR_FREE;
+			if (states[s] == heap->white)
+				states[s] = heap->color;
+		if (block->color == heap->white)
+			block->color = heap->color;
 	}
+	heap->white = heap->color;
 }

@@ -7,14 +7,21 @@
 /* The next run of free slots of a block at or after FROM: sets *BEGIN and *END. False: none. The block's owner. */
 bool gcdune_sweep_run(const struct gcdune_block *block, unsigned from, unsigned *begin, unsigned *end);
 
-/* After marking, world stopped: frees blocks without a live object, and puts all others with slots on the sweep lists.
- */
-void gcdune_sweep_prepare(void);
+/* After marking, world stopped: all blocks are to be swept anew. */
+void gcdune_sweep_begin(void);
+/* Sweeps COUNT blocks: frees those without a live object, and puts others on the sweep lists. False: all are done.
+ * heap.lock, or the world stopped. */
+bool gcdune_sweep_some(unsigned count);
+/* The rest, in pieces under heap.lock that no one notices. Threads run. */
+void gcdune_sweep_finish(void);
 
-/* Before colours start again at 1: live slots get COLOR_WRAP, all others COLOR_FREE. World stopped. */
-void gcdune_sweep_recolor(void);
+/* Forgets old colours, now and then: a value that is nobody's is made COLOR_FREE before its number comes round again.
+ * Threads run. */
+void gcdune_sweep_old_colors(void);
+/* What is white becomes black, with all that is: the cycle was given up (in the child of a fork). World stopped. */
+void gcdune_sweep_unwhiten(void);
 
-/* Puts a block that is neither OPEN nor LISTED on its list. heap.lock. */
+/* Puts a block that is neither OPEN nor LISTED on its list, unless the sweep is still to come by. heap.lock. */
 void gcdune_sweep_list(uint32_t index);
 /* Takes a block off the list of KIND and CLS, or GCDUNE_NO_BLOCK. heap.lock. */
 uint32_t gcdune_sweep_pop(unsigned kind, unsigned cls);

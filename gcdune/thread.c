@@ -40,10 +40,12 @@ static struct gcdune_cache *cache_new(struct gcdune_thread *thread, unsigned kin
 
 	if (!cache)
 		return NULL;
-	for (unsigned cls = 0; cls < GCDUNE_CLASSES; cls++)
-		cache->runs[cls].block = GCDUNE_NO_BLOCK;
 	/* Where every allocation must take the slow path, the inline one finds its cursors empty for ever. */
 	cache->cursors = kind <= GCDUNE_KIND_LEAF && !heap->slow ? thread->local.cursors[kind] : cache->own_cursors;
+	for (unsigned cls = 0; cls < GCDUNE_CLASSES; cls++) {
+		cache->runs[cls].block = GCDUNE_NO_BLOCK;
+		cache->runs[cls].cursor = &cache->cursors[cls];
+	}
 	thread->caches[kind] = cache;
 	return cache;
 }
@@ -73,10 +75,48 @@ static void run_rest(const struct gcdune_cache *cache, unsigned cls, unsigned *b
 	}
 }
 
+uint32_t gcdune_thread_turns(uint32_t index)
+{
+	return __atomic_load_n(&heap->spans[index].turns, __ATOMIC_ACQUIRE);
+}
+
+/* The caller read TURNS, then states, then asks here. If TURNS still holds, the block had one owner, or none, all the
+ * while, and a slot that showed the colour either is an object or was in that owner's reserve when its state was read.
+ * `next' only grows within a run, so what is beyond the value read here was in reserve then and is skipped; what is
+ * allocated later is written later, and seen as a write. Run and cursor are read in the order opposite to that in which
+ * next_run writes them (first `next', then `end', then the states): if `end' is the new run's, so is `next'; if `next'
+ * alone is, it lies beyond the old `end', and the states were read before any of the new run showed. Records are never
+ * unmapped (meta.c), so a stale pointer to one can be followed, and TURNS tells. */
+__attribute__((no_sanitize("address", "thread"))) bool gcdune_thread_reserve(uint32_t index, uint32_t turns,
+									     unsigned *begin, unsigned *end)
+{
+	const struct gcdune_block *block = &heap->blocks[index];
+	uintptr_t base = gcdune_block_address(index), next = 0, last = 0;
+
+	*begin = *end = 0;
+	if (__atomic_load_n(&block->flags, __ATOMIC_ACQUIRE) & GCDUNE_BLOCK_OPEN) {
+		struct gcdune_run *run = __atomic_load_n(&heap->spans[index].open, __ATOMIC_ACQUIRE);
+
+		last = (uintptr_t)__atomic_load_n(&run->end, __ATOMIC_ACQUIRE);
+		struct gcdune_cursor *cursor = __atomic_load_n(&run->cursor, __ATOMIC_ACQUIRE);
+
+		next = cursor ? (uintptr_t)__atomic_load_n(&cursor->next, __ATOMIC_ACQUIRE) : 0;
+	}
+	if (gcdune_thread_turns(index) != turns)
+		return false;
+	if (next < base || next >= last || last > base + GCDUNE_BLOCK)
+		return true;
+	size_t size = block->granules * GCDUNE_GRANULE;
+
+	*begin = (unsigned)((next - base) / size);
+	*end = (unsigned)((last - base) / size);
+	return true;
+}
+
 static void drop_freed(struct gcdune_run *run)
 {
 	for (void **slot = run->freed; slot; slot = *slot)
-		*gcdune_ref_of(slot).state = GCDUNE_COLOR_FREE;
+		__atomic_store_n(gcdune_ref_of(slot).state, GCDUNE_COLOR_FREE, __ATOMIC_RELAXED);
 	run->freed = NULL;
 	run->nfreed = 0;
 }
@@ -94,6 +134,9 @@ void gcdune_thread_blacken(struct gcdune_thread *thread, uint8_t black)
 			continue;
 		run_rest(cache, cls, &begin, &end);
 		memset(gcdune_block_states(&heap->blocks[run->block]) + begin, black, end - begin);
+		/* What will be allocated here is not marked, but makes the block one with something in it. */
+		if (black)
+			heap->blocks[run->block].color = black;
 	}
 }
 
@@ -112,7 +155,7 @@ void gcdune_thread_retire(struct gcdune_thread *thread)
 		struct gcdune_block *block = &heap->blocks[run->block];
 
 		memset(gcdune_block_states(block) + begin, GCDUNE_COLOR_FREE, end - begin);
-		block->flags &= (uint8_t)~GCDUNE_BLOCK_OPEN;
+		gcdune_block_close(run->block);
 		heap->spans[run->block].clean = 0;
 		gcdune_sweep_list(run->block);
 		run->block = GCDUNE_NO_BLOCK;

@@ -15,6 +15,7 @@
 /* What the slow path keeps beside a cursor. */
 struct gcdune_run {
 	char *end;	/* of the run; [cursor.limit, end) is still to be cleared */
+	struct gcdune_cursor *cursor;
 	void *freed;	/* slots given to gcdune_free, chained through their first word, state COLOR_FREED */
 	uint32_t block; /* that the run is in; it is OPEN; or GCDUNE_NO_BLOCK */
 	uint16_t slot;	/* where in the block the search for the next run begins */
@@ -31,7 +32,7 @@ struct gcdune_stack {
 	struct gcdune_stack *next, **link;
 	uintptr_t low, high;
 	_Atomic uintptr_t sp; /* where it was left; 0: never entered */
-	uint64_t seen;	      /* number, from 1, of the collection in which a thread was found running on it */
+	uintptr_t seen;	      /* gcdune_mark_epoch when a thread was last found running on it */
 };
 
 enum gcdune_thread_state { GCDUNE_THREAD_RUNNING, GCDUNE_THREAD_BLOCKED };
@@ -55,6 +56,9 @@ struct gcdune_thread {
 	uintptr_t own_sp;		/* where its own stack was left for that one */
 	uintptr_t stack_low, stack_end; /* of its own stack */
 	uintptr_t tp;			/* thread pointer: where its thread-local storage is found from */
+
+	uint64_t lost_ns[4]; /* by enum gcdune_lost */
+	uint64_t lost_most;
 
 	int tid;
 	uint32_t finalizing;		    /* runs finalizers now */
@@ -94,8 +98,13 @@ struct gcdune_thread *gcdune_thread_get(void);
 struct gcdune_cache *gcdune_thread_cache(struct gcdune_thread *thread, unsigned kind);
 
 /* World stopped: makes what THREAD has taken but not used look allocated in colour BLACK, so that it stays the
- * thread's. */
+ * thread's. Slots on its lists of freed ones go back to their blocks. */
 void gcdune_thread_blacken(struct gcdune_thread *thread, uint8_t black);
+/* The slots of block INDEX that its owner has in reserve: [*begin, *end) carry the current colour but are no objects, and
+ * hold whatever lay there. Any thread, also while the owner runs: true only if nothing that mattered has changed since
+ * the caller, with TURNS from gcdune_thread_turns, looked at the states of slots. */
+uint32_t gcdune_thread_turns(uint32_t index);
+bool gcdune_thread_reserve(uint32_t index, uint32_t turns, unsigned *begin, unsigned *end);
 /* Gives all of it back. For a thread that is gone or going; heap.lock. */
 void gcdune_thread_retire(struct gcdune_thread *thread);
 
@@ -134,7 +143,7 @@ uint64_t gcdune_start_serial(pthread_t thread);
 void gcdune_start_joined(uint64_t serial);
 void gcdune_start_detached(pthread_t thread);
 
-/* ---- heap.cycle: one collection at a time, the list of threads (cycle.c) ---- */
+/* ---- heap.cycle: the list of threads stands still, the world is not stopped (lock.c) ---- */
 
 /* Recursive for its owner. Not in a critical section. */
 void gcdune_cycle_lock(void);

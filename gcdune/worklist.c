@@ -2,7 +2,7 @@
  * thousand entries. Invariant: marking is over exactly when the collecting marker has nothing, the list is empty and no
  * helper is active; a helper becomes active under the lock by taking a segment, and idle under the lock with none left.
  *
- * The lock is ours alone and is held only by markers, which are never stopped. */
+ * The lock is held by markers, which are never stopped, and by threads of the program in a critical section. */
 #include "worklist.h"
 
 #include <errno.h>
@@ -18,7 +18,11 @@ enum { RESERVE = 8 };  /* segments that always exist: enough for the widest obje
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work = PTHREAD_COND_INITIALIZER, idle = PTHREAD_COND_INITIALIZER;
 static struct gcdune_segment *pool, *_Atomic shared;
-static unsigned made, allowed, waiting;
+static struct chunk {
+	struct chunk *next;
+	unsigned count;
+} *chunks; /* each a segment's room, followed by COUNT segments: all there are */
+static unsigned made, allowed, waiting, hungry;
 static _Atomic unsigned active;
 static _Atomic bool wanted;
 static bool waiting_main; /* the collecting marker sleeps */
@@ -29,10 +33,15 @@ static bool grow(unsigned count)
 
 	if (bound && made + count > (bound < RESERVE ? RESERVE : bound))
 		return false;
-	struct gcdune_segment *fresh = gcdune_os_map(count * sizeof *fresh);
+	struct gcdune_segment *fresh = gcdune_os_map((count + 1) * sizeof *fresh);
 
 	if (!fresh)
 		return false;
+	struct chunk *chunk = (struct chunk *)(void *)fresh++;
+
+	chunk->count = count;
+	chunk->next = chunks;
+	chunks = chunk;
 	made += count;
 	for (unsigned i = 0; i < count; i++) {
 		fresh[i].next = pool;
@@ -71,7 +80,7 @@ void gcdune_segment_give(struct gcdune_segment *segment)
 
 static void update_wanted(void)
 {
-	atomic_store_explicit(&wanted, active < allowed && !shared, memory_order_relaxed);
+	atomic_store_explicit(&wanted, (active < allowed || hungry) && !shared, memory_order_relaxed);
 }
 
 bool gcdune_worklist_wanted(void)
@@ -165,6 +174,42 @@ struct gcdune_segment *gcdune_worklist_wait(bool was_active)
 	return segment;
 }
 
+struct gcdune_segment *gcdune_worklist_try(void)
+{
+	struct gcdune_segment *segment = NULL;
+
+	pthread_mutex_lock(&lock);
+	if (shared) {
+		segment = take_shared();
+		active++;
+		hungry = 0;
+	} else {
+		hungry = 1; /* the next one who comes by finds something */
+	}
+	update_wanted();
+	pthread_mutex_unlock(&lock);
+	return segment;
+}
+
+void gcdune_worklist_leave(struct gcdune_segment *segment)
+{
+	pthread_mutex_lock(&lock);
+	if (segment->count) {
+		segment->next = shared;
+		shared = segment;
+	} else {
+		segment->next = pool;
+		pool = segment;
+	}
+	active--;
+	update_wanted();
+	if (waiting_main)
+		pthread_cond_signal(&idle);
+	if (waiting && shared)
+		pthread_cond_signal(&work);
+	pthread_mutex_unlock(&lock);
+}
+
 void gcdune_worklist_helpers(unsigned count)
 {
 	pthread_mutex_lock(&lock);
@@ -173,14 +218,31 @@ void gcdune_worklist_helpers(unsigned count)
 	pthread_mutex_unlock(&lock);
 }
 
+void gcdune_worklist_lock(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void gcdune_worklist_unlock(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
 void gcdune_worklist_after_fork(void)
 {
-	/* No collection was under way: nothing was shared, and the helpers are gone. */
 	pthread_mutex_init(&lock, NULL);
 	pthread_cond_init(&work, NULL);
 	pthread_cond_init(&idle, NULL);
-	shared = NULL;
-	active = allowed = waiting = 0;
+	shared = pool = NULL;
+	for (struct chunk *chunk = chunks; chunk; chunk = chunk->next) {
+		struct gcdune_segment *segments = (struct gcdune_segment *)(void *)chunk + 1;
+
+		for (unsigned i = 0; i < chunk->count; i++) {
+			segments[i].next = pool;
+			pool = &segments[i];
+		}
+	}
+	active = allowed = waiting = hungry = 0;
 	waiting_main = false;
 	wanted = false;
 }

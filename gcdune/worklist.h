@@ -23,10 +23,12 @@ struct gcdune_segment {
 /* Entry formats. An address has bits 47 and up clear.
  *   bit 63  slice: bits 0-35 page number, bits 36-59 number of pages
  *   bit 62  an address found in a root: any offset into an object counts
- *   bit 61  slice of a typed object */
+ *   bit 61  slice of a typed object
+ *   bit 60  slice of the heap, whose dirty pages are to be scanned again (remark.c) */
 #define GCDUNE_ENTRY_SLICE ((uint64_t)1 << 63)
 #define GCDUNE_ENTRY_ROOT ((uint64_t)1 << 62)
 #define GCDUNE_ENTRY_TYPED ((uint64_t)1 << 61)
+#define GCDUNE_ENTRY_DIRTY ((uint64_t)1 << 60)
 #define GCDUNE_SLICE_PAGES_MAX (((uint64_t)1 << 24) - 1)
 
 static inline uint64_t gcdune_slice(uintptr_t address, uint64_t pages, uint64_t flags)
@@ -48,8 +50,15 @@ bool gcdune_worklist_wanted(void);
 struct gcdune_segment *gcdune_worklist_next(void);
 /* For helpers: waits for a segment, as long as it takes. WAS_ACTIVE: the caller has just used up another. */
 struct gcdune_segment *gcdune_worklist_wait(bool was_active);
+/* For threads of the program: a shared segment if there is one; and what is left of it, or of another, back. In between
+ * marking is not over. */
+struct gcdune_segment *gcdune_worklist_try(void);
+void gcdune_worklist_leave(struct gcdune_segment *segment);
 /* How many helpers may take part from now on. */
 void gcdune_worklist_helpers(unsigned count);
+void gcdune_worklist_lock(void);
+void gcdune_worklist_unlock(void);
+/* In the child of a fork all markers are gone: all segments are free. */
 void gcdune_worklist_after_fork(void);
 
 #endif

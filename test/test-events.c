@@ -1,4 +1,5 @@
-/* gcdune_event_set: each collection is announced as BEGIN, STOPPED, RESUME, END, in that order; growth as GREW;
+/* gcdune_event_set: each collection is announced as BEGIN, STOPPED, RESUME, END, in that order, the two in the
+ * middle perhaps twice; growth as GREW;
  * the callback may be changed and taken away, and may allocate where the interface says that threads run.
  *
  * TEST-FLAGS: timeout=60 torture=yes
@@ -18,7 +19,7 @@ static void callback(enum gcdune_event event)
 		out_of_order |= last != GCDUNE_EVENT_END;
 		break;
 	case GCDUNE_EVENT_STOPPED:
-		out_of_order |= last != GCDUNE_EVENT_BEGIN;
+		out_of_order |= last != GCDUNE_EVENT_BEGIN && last != GCDUNE_EVENT_RESUME;
 		break;
 	case GCDUNE_EVENT_RESUME:
 		out_of_order |= last != GCDUNE_EVENT_STOPPED;
@@ -65,12 +66,17 @@ int main(void)
 		*p = list;
 		list = p;
 	}
+	gcdune_collect(); /* after one that may be under way: no event is to come */
 	CHECK(gcdune_event_set(NULL) == callback);
 	CHECK(!out_of_order);
 	CHECK_EQ(counts[GCDUNE_EVENT_BEGIN], stats_now().collections - before);
-	CHECK_EQ(counts[GCDUNE_EVENT_STOPPED], counts[GCDUNE_EVENT_BEGIN]);
-	CHECK_EQ(counts[GCDUNE_EVENT_RESUME], counts[GCDUNE_EVENT_BEGIN]);
-	CHECK_EQ(counts[GCDUNE_EVENT_END], counts[GCDUNE_EVENT_BEGIN]);
+	/* One that runs beside the program stops it twice. END comes to the next thread that allocates, and stands for all
+	 * before. */
+	CHECK(counts[GCDUNE_EVENT_STOPPED] >= counts[GCDUNE_EVENT_BEGIN]);
+	CHECK(counts[GCDUNE_EVENT_STOPPED] <= 2 * counts[GCDUNE_EVENT_BEGIN]);
+	CHECK_EQ(counts[GCDUNE_EVENT_RESUME], counts[GCDUNE_EVENT_STOPPED]);
+	CHECK(counts[GCDUNE_EVENT_END] <= counts[GCDUNE_EVENT_BEGIN]);
+	CHECK(counts[GCDUNE_EVENT_END] >= 10);
 	CHECK(counts[GCDUNE_EVENT_BEGIN] >= 10);
 	CHECK(counts[GCDUNE_EVENT_GREW] >= 1);
 	before = counts[GCDUNE_EVENT_BEGIN];

@@ -1,0 +1,99 @@
+/* collector.c - owns the thread that runs cycles beside the program, made when first wanted, and the count of cycles asked
+ * for and done. A cycle serves all who asked before it began. Called by cycle.c. */
+#define _GNU_SOURCE
+#include <signal.h>
+
+#include "cycle.h"
+#include "os.h"
+#include "thread.h"
+
+static _Atomic uint32_t asked, done; /* futexes; tickets are values of `asked' */
+static _Atomic int why;
+static _Atomic bool exists;
+static _Atomic bool claimed; /* by one who is about to ask */
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+
+void *gcdune_collector_main(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		uint32_t served = atomic_load(&asked);
+
+		if (served == atomic_load(&done)) {
+			gcdune_os_futex_wait(&asked, served);
+			continue;
+		}
+		gcdune_cycle_run((enum gcdune_cycle_reason)why);
+		atomic_store(&done, served);
+		gcdune_os_futex_wake(&done, INT32_MAX);
+	}
+	return NULL;
+}
+
+bool gcdune_collector_ready(void)
+{
+	pthread_t thread;
+	pthread_attr_t attr;
+	sigset_t all, before;
+
+	if (atomic_load_explicit(&exists, memory_order_acquire))
+		return true;
+	pthread_mutex_lock(&making);
+	if (!exists) {
+		pthread_attr_init(&attr);
+		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+		pthread_attr_setstacksize(&attr, 256 << 10);
+		sigfillset(&all);
+		pthread_sigmask(SIG_SETMASK, &all, &before);
+		if (pthread_create(&thread, &attr, gcdune_collector_main, NULL) == 0)
+			atomic_store_explicit(&exists, true, memory_order_release);
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+		pthread_attr_destroy(&attr);
+	}
+	pthread_mutex_unlock(&making);
+	return exists;
+}
+
+uint32_t gcdune_collector_ask(enum gcdune_cycle_reason reason, bool new_only, void (*before)(void))
+{
+	if (new_only && (gcdune_collector_busy() || atomic_exchange(&claimed, true)))
+		return 0;
+	before();
+	why = (int)reason;
+	uint32_t ticket = atomic_fetch_add(&asked, 1) + 1;
+
+	if (new_only)
+		claimed = false;
+	gcdune_os_futex_wake(&asked, 1);
+	return ticket ? ticket : 1;
+}
+
+uint32_t gcdune_collector_busy(void)
+{
+	uint32_t last = atomic_load(&asked);
+
+	return last != atomic_load(&done) ? last : 0;
+}
+
+static void *wait_for(void *ticket)
+{
+	for (;;) {
+		uint32_t now = atomic_load(&done);
+
+		if ((int32_t)(now - (uint32_t)(uintptr_t)ticket) >= 0)
+			return NULL;
+		gcdune_os_futex_wait(&done, now);
+	}
+}
+
+void gcdune_collector_wait(uint32_t ticket)
+{
+	gcdune_blocking_call(wait_for, (void *)(uintptr_t)ticket);
+}
+
+void gcdune_collector_after_fork(void)
+{
+	pthread_mutex_init(&making, NULL);
+	exists = claimed = false;
+	atomic_store(&done, atomic_load(&asked));
+}

@@ -1,0 +1,74 @@
+/* check.c - GCDUNE_VERIFY=2: a second dirty source to compare the first with, the memory itself. When a page becomes clean
+ * its words are summed up, afterwards; a write that comes between is reported by the source in any case. In the pause
+ * every page that the source has not reported since must still have that sum. Slow; for tests. Called by dirty.c. */
+#include <string.h>
+
+#include "../heap.h"
+#include "../os.h"
+#include "dirty.h"
+
+static uint64_t *sums; /* by page of the heap; 0: none */
+static size_t npages, sums_size;
+
+static __attribute__((no_sanitize("address", "thread"))) uint64_t sum(uintptr_t page)
+{
+	const volatile uint64_t *word = (const volatile uint64_t *)page;
+	uint64_t s = 1;
+
+	for (unsigned i = 0; i < GCDUNE_PAGE / 8; i++)
+		s = (s ^ word[i]) * 0x9e3779b97f4a7c15u + (s >> 29);
+	return s ? s : 1;
+}
+
+static size_t page_of(uintptr_t address)
+{
+	return (address - gcdune_heap.base) / GCDUNE_PAGE;
+}
+
+static bool make_room(uintptr_t end)
+{
+	size_t want = page_of(end) * sizeof *sums;
+
+	if (want > sums_size) {
+		uint64_t *more = gcdune_os_remap(sums, sums_size, want * 2);
+
+		if (!more)
+			return false;
+		sums = more;
+		sums_size = want * 2;
+	}
+	if (npages < page_of(end))
+		npages = page_of(end);
+	return true;
+}
+
+void gcdune_dirty_check_track(uintptr_t begin, uintptr_t end)
+{
+	if (!make_room(end))
+		return;
+	for (uintptr_t page = begin; page < end; page += GCDUNE_PAGE)
+		sums[page_of(page)] = sum(page);
+}
+
+void gcdune_dirty_check_take(uintptr_t begin, size_t pages, const uint64_t *bits, bool rearm)
+{
+	for (size_t i = 0; i < pages; i++) {
+		uintptr_t address = begin + i * GCDUNE_PAGE;
+		size_t page = page_of(address);
+
+		if (page >= npages)
+			return;
+		if (bits[i / 64] >> (i % 64) & 1)
+			sums[page] = rearm && gcdune_dirty_rearms() ? sum(address) : 0;
+		else if (!rearm && sums[page] && sums[page] != sum(address))
+			gcdune_panic("verify: page %p was written in this cycle and %s did not report it",
+				     (void *)address, gcdune_dirty_name());
+	}
+}
+
+void gcdune_dirty_check_end(void)
+{
+	if (sums)
+		memset(sums, 0, npages * sizeof *sums);
+	npages = 0;
+}

@@ -1,0 +1,165 @@
+/* dirty.c - owns the choice of the dirty source, made once, by trying it out. Called by the cycle (remark.c, roots.c),
+ * by alloc.c for pages about to be filled, and by fork.c. */
+#include "dirty.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../heap.h"
+#include "../options.h"
+#include "../os.h"
+
+/* In the order in which they are wanted. mprotect makes system calls that write to a protected page fail with EFAULT,
+ * which a program may not expect: only if asked for by name. */
+static const struct gcdune_dirty_source *const sources[] = {&gcdune_dirty_uffd, &gcdune_dirty_softdirty,
+							    &gcdune_dirty_mprotect};
+enum { SOURCES = sizeof sources / sizeof *sources, AUTOMATIC = 2 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic bool chosen;
+static const struct gcdune_dirty_source *_Atomic source; /* NULL: always */
+static bool is_open;
+
+static bool try(const struct gcdune_dirty_source *candidate, char *why, size_t size)
+{
+	int error = candidate->open();
+	const char *missed = error ? NULL : gcdune_dirty_selftest(candidate);
+
+	if (!error && !missed) {
+		source = candidate;
+		is_open = true;
+		return true;
+	}
+	if (!error)
+		candidate->close();
+	snprintf(why, size, "%s: %s", candidate->name, missed ? missed : strerrordesc_np(-error));
+	return false;
+}
+
+static void choose(void)
+{
+	const char *wanted = gcdune_options.dirty;
+	char why[SOURCES][128];
+
+	if (!strcmp(wanted, "always"))
+		return;
+	for (unsigned i = 0; i < SOURCES; i++) {
+		why[i][0] = 0;
+		if (strcmp(wanted, "auto") ? strcmp(wanted, sources[i]->name) : i >= AUTOMATIC)
+			continue;
+		if (try(sources[i], why[i], sizeof why[i])) {
+			if (i > 0 && why[0][0])
+				gcdune_warn("writes are tracked by %s (%s)", sources[i]->name, why[0]);
+			return;
+		}
+	}
+	if (!strcmp(wanted, "auto"))
+		gcdune_warn("no way to track writes (%s; %s): the program stops while the heap is marked", why[0],
+			    why[1]);
+	else
+		for (unsigned i = 0; i < SOURCES; i++)
+			if (why[i][0])
+				gcdune_warn("GCDUNE_DIRTY=%s cannot be had (%s): the program stops while the heap is "
+					    "marked",
+					    wanted, why[i]);
+}
+
+bool gcdune_dirty_usable(void)
+{
+	if (!atomic_load_explicit(&chosen, memory_order_acquire)) {
+		pthread_mutex_lock(&lock);
+		if (!chosen)
+			choose();
+		atomic_store_explicit(&chosen, true, memory_order_release);
+		pthread_mutex_unlock(&lock);
+	}
+	return source != NULL;
+}
+
+const char *gcdune_dirty_name(void)
+{
+	return source ? source->name : "always";
+}
+
+bool gcdune_dirty_rearms(void)
+{
+	return source && source->rearms;
+}
+
+int gcdune_dirty_begin(uintptr_t begin, uintptr_t end)
+{
+	if (!source)
+		return -ENOTSUP;
+	if (!is_open) {
+		int error = source->open();
+
+		if (error)
+			return error;
+		is_open = true;
+	}
+	return source->attach(begin, end);
+}
+
+int gcdune_dirty_track(uintptr_t begin, uintptr_t end)
+{
+	int error = source->track(begin, end);
+
+	if (!error && gcdune_options.verify > 1)
+		gcdune_dirty_check_track(begin, end);
+	return error;
+}
+
+static void set_all(size_t pages, uint64_t *bits)
+{
+	memset(bits, 0xff, pages / 64 * sizeof *bits);
+	if (pages % 64)
+		bits[pages / 64] |= ((uint64_t)1 << (pages % 64)) - 1;
+}
+
+void gcdune_dirty_take(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm)
+{
+	if (source->take(begin, pages, bits, rearm))
+		set_all(pages, bits);
+	if (gcdune_options.dirty_plant && pages)
+		bits[0] &= ~(uint64_t)0xff; /* for the test of the check */
+	if (gcdune_options.verify > 1)
+		gcdune_dirty_check_take(begin, pages, bits, rearm);
+}
+
+void gcdune_dirty_mark(uintptr_t begin, uintptr_t end)
+{
+	source->mark(begin, end);
+}
+
+void gcdune_dirty_end(uintptr_t begin, uintptr_t end)
+{
+	source->end(begin, end);
+	if (gcdune_options.verify > 1)
+		gcdune_dirty_check_end();
+}
+
+bool gcdune_dirty_track_root(uintptr_t begin, uintptr_t end)
+{
+	return source && source->anywhere && source->attach(begin, end) == 0 && source->track(begin, end) == 0;
+}
+
+bool gcdune_dirty_take_root(uintptr_t begin, size_t pages, uint64_t *bits)
+{
+	return source->take(begin, pages, bits, false) == 0;
+}
+
+void gcdune_dirty_end_root(uintptr_t begin, uintptr_t end)
+{
+	source->end(begin, end);
+}
+
+void gcdune_dirty_after_fork(void)
+{
+	pthread_mutex_init(&lock, NULL);
+	if (source && is_open)
+		source->after_fork();
+	is_open = false;
+}

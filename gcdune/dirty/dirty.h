@@ -1,0 +1,73 @@
+/* dirty.h - which pages were written: one interface, several sources behind it (dirty.c chooses).
+ *
+ * A page that is tracked and clean reports its first write, whoever makes it: the program, or the kernel for it. Every
+ * other page counts as written: one never tracked, one given back to the kernel, one whose mapping changed. So a source
+ * may report too much and never too little, and what is unknown to it needs no care. Ranges are whole pages.
+ *
+ * The collector tracks from the beginning of a cycle to its end. gcdune_dirty_mark may be called by any thread in a
+ * critical section meanwhile; everything else by the thread that runs the cycle, and take by markers, on ranges of
+ * their own. Operating-system calls of this subject are in this folder. */
+#ifndef GCDUNE_DIRTY_H
+#define GCDUNE_DIRTY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct gcdune_dirty_source {
+	const char *name;
+	bool anywhere; /* not only the heap: also data segments */
+	bool rearms;   /* take can make pages clean again */
+
+	/* Gets ready; 0 or a negative errno. */
+	int (*open)(void);
+	void (*close)(void);
+	/* The range will be tracked. Again when it has grown. */
+	int (*attach)(uintptr_t begin, uintptr_t end);
+	/* All its pages are clean from now on. */
+	int (*track)(uintptr_t begin, uintptr_t end);
+	/* Sets bit i of BITS where page i of the range was written; these pages are clean again if REARM. The two are one
+	 * step: a write is reported here or by the next take. An error means that nothing is known. */
+	int (*take)(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm);
+	/* Its pages count as written, so that writing to them costs nothing. */
+	void (*mark)(uintptr_t begin, uintptr_t end);
+	/* Nothing in the range is tracked any more. */
+	void (*end)(uintptr_t begin, uintptr_t end);
+	/* In the child of a fork, where nothing is tracked. */
+	void (*after_fork)(void);
+};
+
+extern const struct gcdune_dirty_source gcdune_dirty_uffd, gcdune_dirty_softdirty, gcdune_dirty_mprotect
+	__attribute__((visibility("hidden")));
+
+/* Whether there is a source other than `always'. The first call looks for one (GCDUNE_DIRTY) and tries it out. */
+bool gcdune_dirty_usable(void);
+/* The name of the source in use; "always" when every page counts as written. */
+const char *gcdune_dirty_name(void);
+/* Whether take makes pages clean again. */
+bool gcdune_dirty_rearms(void);
+
+/* A cycle begins: the heap is [BEGIN, END). 0 or a negative errno. */
+int gcdune_dirty_begin(uintptr_t begin, uintptr_t end);
+int gcdune_dirty_track(uintptr_t begin, uintptr_t end);
+/* BITS has room for PAGES. Sets all of them when nothing is known. */
+void gcdune_dirty_take(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm);
+void gcdune_dirty_mark(uintptr_t begin, uintptr_t end);
+void gcdune_dirty_end(uintptr_t begin, uintptr_t end);
+
+/* The same for memory elsewhere. False: it cannot be tracked. */
+bool gcdune_dirty_track_root(uintptr_t begin, uintptr_t end);
+bool gcdune_dirty_take_root(uintptr_t begin, size_t pages, uint64_t *bits);
+void gcdune_dirty_end_root(uintptr_t begin, uintptr_t end);
+
+void gcdune_dirty_after_fork(void);
+
+/* selftest.c: tries SOURCE on memory of its own. NULL if it reports every write, else what it misses. */
+const char *gcdune_dirty_selftest(const struct gcdune_dirty_source *source);
+
+/* check.c: GCDUNE_VERIFY=2. What the memory itself says, page by page, against the source. */
+void gcdune_dirty_check_track(uintptr_t begin, uintptr_t end);
+void gcdune_dirty_check_take(uintptr_t begin, size_t pages, const uint64_t *bits, bool rearm);
+void gcdune_dirty_check_end(void);
+
+#endif

@@ -1,0 +1,23 @@
+/* remark.h - scanning again what was written after it was marked (remark.c). */
+#ifndef GCDUNE_REMARK_H
+#define GCDUNE_REMARK_H
+
+#include "mark.h"
+
+/* Has writes recorded from now on to all pages with objects that may hold pointers. Threads run. False: the dirty source
+ * would not. */
+bool gcdune_remark_arm(void);
+/* Writes are not recorded any more, and cost nothing. Threads run. */
+void gcdune_remark_disarm(void);
+
+/* Pushes the heap's tracked part onto the main marker, to be looked through for dirty pages: by gcdune_remark_range. */
+void gcdune_remark_push(void);
+/* Scans the marked objects on the dirty pages of a range. A marker's job. */
+void gcdune_remark_range(struct gcdune_marker *marker, uintptr_t begin, size_t pages);
+/* How many pages were found dirty since last asked. */
+size_t gcdune_remark_count(void);
+
+/* Scans marked objects whose callbacks wait for the world to be stopped. It is. */
+void gcdune_remark_callbacks(void);
+
+#endif
