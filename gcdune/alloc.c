@@ -120,8 +120,7 @@ static bool next_run(struct gcdune_thread *thread, struct gcdune_cursor *cursor,
 	__atomic_store_n(&cursor->next, first, __ATOMIC_RELEASE);
 	__atomic_store_n(&run->end, last, __ATOMIC_RELEASE);
 	memset(gcdune_block_states(block) + begin, heap->color, end - begin);
-	/* Memory that the kernel just gave is zero, and what no one clears need not be. */
-	cursor->limit = heap->spans[run->block].clean || gcdune_kind_is_leaf(kind) ? last : first;
+	cursor->limit = first;
 	gcdune_account(thread, (int64_t)((end - begin) * size));
 	return true;
 }
@@ -160,11 +159,16 @@ static void *take(struct gcdune_thread *thread, unsigned kind, unsigned cls)
 		if (cursor->limit >= run->end && !next_run(thread, cursor, run, kind, cls))
 			return NULL;
 		if (cursor->limit < run->end && cursor->next == cursor->limit) {
-			size_t piece = size >= GCDUNE_CLEAR_AHEAD ? size : GCDUNE_CLEAR_AHEAD / size * size;
+			/* Memory that the kernel just gave is zero, and what no one clears need not be. It is given out in
+			 * pieces all the same: a thread that allocates comes by here now and then (heap.throttle). */
+			bool zero = heap->spans[run->block].clean || gcdune_kind_is_leaf(kind);
+			size_t ahead = zero ? GCDUNE_CLEAN_AHEAD : GCDUNE_CLEAR_AHEAD;
+			size_t piece = size >= ahead ? size : ahead / size * size;
 
 			if (piece > (size_t)(run->end - cursor->limit))
 				piece = (size_t)(run->end - cursor->limit);
-			memset(cursor->limit, 0, piece);
+			if (!zero)
+				memset(cursor->limit, 0, piece);
 			cursor->limit += piece;
 		}
 	}
@@ -262,6 +266,10 @@ void *gcdune_alloc_any(size_t size, size_t align, unsigned kind)
 		   atomic_load_explicit(&heap->trigger, memory_order_relaxed)) {
 		gcdune_cycle_due(thread);
 	}
+	unsigned throttle = atomic_load_explicit(&heap->throttle, memory_order_relaxed);
+
+	if (__builtin_expect(throttle, 0))
+		gcdune_cycle_throttle(thread, throttle);
 	void *object = try_alloc(thread, size, align, kind);
 
 	if (__builtin_expect(object != NULL, 1)) {

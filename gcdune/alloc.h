@@ -7,6 +7,8 @@
 
 /* Bytes are cleared ahead of the cursor in pieces that stay in the first-level cache until they are used. */
 #define GCDUNE_CLEAR_AHEAD 2048
+/* The same for memory that needs no clearing. */
+#define GCDUNE_CLEAN_AHEAD 16384
 
 /* One object of KIND with SIZE > GCDUNE_SMALL_MAX at an address that is a multiple of ALIGN (>= 64 KiB counts). Zeroed
  * for scanned kinds. NULL when the heap has no room: the caller collects. Not in a critical section. */

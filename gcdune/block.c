@@ -17,6 +17,15 @@ enum { STEP = 256, SEARCH = 64 };
 
 static struct gcdune_heap *const heap = &gcdune_heap;
 
+/* Aligned, so that its pages can be huge. */
+static void *reserve_states(size_t size)
+{
+	const size_t align = (size_t)2 << 20;
+	char *p = gcdune_os_reserve_zero(size + align);
+
+	return p ? (void *)(((uintptr_t)p + align - 1) & ~(align - 1)) : NULL;
+}
+
 int gcdune_block_init(size_t size)
 {
 	const size_t step = STEP * GCDUNE_BLOCK;
@@ -27,7 +36,7 @@ int gcdune_block_init(size_t size)
 		void *base = gcdune_os_reserve(size, align);
 		void *blocks = base ? gcdune_os_reserve_zero(n * sizeof(struct gcdune_block)) : NULL;
 		void *spans = blocks ? gcdune_os_reserve_zero(n * sizeof(struct gcdune_span)) : NULL;
-		void *states = spans ? gcdune_os_reserve_zero(n * (GCDUNE_BLOCK / GCDUNE_GRANULE)) : NULL;
+		void *states = spans ? reserve_states(n * (GCDUNE_BLOCK / GCDUNE_GRANULE)) : NULL;
 
 		if (states) {
 			heap->base = (uintptr_t)base;
@@ -327,6 +336,22 @@ out:
 
 /* ---- Slot states ---- */
 
+/* Markers look up states all over the place: once there are many, huge pages save most of the misses of that. The first
+ * few are for small heaps. */
+static bool commit_states(void)
+{
+	const uint32_t small = (256 << 10) / GCDUNE_STATE_UNIT, huge = (2 << 20) / GCDUNE_STATE_UNIT;
+	uint32_t step = heap->states_committed < 2 * huge ? small : huge;
+	uint8_t *begin = heap->states + heap->states_committed * GCDUNE_STATE_UNIT;
+
+	if (gcdune_os_commit(begin, step * GCDUNE_STATE_UNIT))
+		return false;
+	if (step == huge && gcdune_options.hugepages != GCDUNE_HUGE_OFF)
+		gcdune_os_huge(begin, step * GCDUNE_STATE_UNIT, true);
+	heap->states_committed += step;
+	return true;
+}
+
 uint32_t gcdune_states_take(unsigned cls)
 {
 	uint32_t units = cls ? gcdune_classes[cls].state_units : 1;
@@ -335,14 +360,8 @@ uint32_t gcdune_states_take(unsigned cls)
 	if (index) {
 		memcpy(&heap->states_free[cls], heap->states + index * GCDUNE_STATE_UNIT, sizeof(uint32_t));
 	} else {
-		const uint32_t step = 4096; /* 256 KiB */
-
-		if (heap->states_next + units > heap->states_committed) {
-			if (gcdune_os_commit(heap->states + heap->states_committed * GCDUNE_STATE_UNIT,
-					     step * GCDUNE_STATE_UNIT))
-				return 0;
-			heap->states_committed += step;
-		}
+		if (heap->states_next + units > heap->states_committed && !commit_states())
+			return 0;
 		index = heap->states_next;
 		heap->states_next += units;
 	}

@@ -1,5 +1,5 @@
 /* collector.c - owns the thread that runs cycles beside the program, made when first wanted, and the count of cycles asked
- * for and done. A cycle serves all who asked before it began. Called by cycle.c. */
+ * for and done. Called by cycle.c. */
 #define _GNU_SOURCE
 #include <signal.h>
 
@@ -10,7 +10,7 @@
 static _Atomic uint32_t asked, done; /* futexes; tickets are values of `asked' */
 static _Atomic int why;
 static _Atomic bool exists;
-static _Atomic bool claimed; /* by one who is about to ask */
+static _Atomic uintptr_t claimed; /* by the thread that is about to ask; 0: none */
 static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
 
 void *gcdune_collector_main(void *arg)
@@ -54,18 +54,28 @@ bool gcdune_collector_ready(void)
 	return exists;
 }
 
-uint32_t gcdune_collector_ask(enum gcdune_cycle_reason reason, bool new_only, void (*before)(void))
+uint32_t gcdune_collector_ask(enum gcdune_cycle_reason reason, void (*before)(void))
 {
-	if (new_only && (gcdune_collector_busy() || atomic_exchange(&claimed, true)))
-		return 0;
-	before();
-	why = (int)reason;
-	uint32_t ticket = atomic_fetch_add(&asked, 1) + 1;
+	uintptr_t no_one = 0;
 
-	if (new_only)
-		claimed = false;
-	gcdune_os_futex_wake(&asked, 1);
-	return ticket ? ticket : 1;
+	if (gcdune_collector_busy() || !atomic_compare_exchange_strong(&claimed, &no_one, (uintptr_t)pthread_self()))
+		return 0;
+	uint32_t ticket = 0;
+
+	if (!gcdune_collector_busy()) {
+		before();
+		why = (int)reason;
+		ticket = atomic_fetch_add(&asked, 1) + 1;
+		ticket = ticket ? ticket : 1;
+		gcdune_os_futex_wake(&asked, 1);
+	}
+	claimed = 0;
+	return ticket;
+}
+
+bool gcdune_collector_asking_here(void)
+{
+	return claimed == (uintptr_t)pthread_self();
 }
 
 uint32_t gcdune_collector_busy(void)
@@ -94,6 +104,7 @@ void gcdune_collector_wait(uint32_t ticket)
 void gcdune_collector_after_fork(void)
 {
 	pthread_mutex_init(&making, NULL);
-	exists = claimed = false;
+	exists = false;
+	claimed = 0;
 	atomic_store(&done, atomic_load(&asked));
 }

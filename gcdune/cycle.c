@@ -13,6 +13,7 @@
 #define _GNU_SOURCE
 #include "cycle.h"
 
+#include <sched.h>
 #include <string.h>
 
 #include "block.h"
@@ -103,20 +104,25 @@ static void resume(enum gcdune_cycle_reason reason, enum gcdune_stop_kind kind)
 	pause_record.heap_bytes = (heap->blocks_used + heap->blocks_dirty) << GCDUNE_BLOCK_SHIFT;
 	event(GCDUNE_EVENT_RESUME);
 	gcdune_mark_stopped(false);
-	gcdune_stop_release();
 	phase_over(GCDUNE_PHASE_RELEASE);
+	/* What it takes the system to run the threads again is theirs to measure (GCDUNE_LOST_STOP). */
+	gcdune_stop_release();
+	last_ns = gcdune_os_now();
 	gcdune_stats_pause(&pause_record);
 	gcdune_cycle_unlock();
 }
 
 /* ---- One collection ---- */
 
-/* Rounds of scanning again: until so few pages are dirty that the pause will not notice, or it gets no better. */
-enum { ROUNDS = 12, FEW_PAGES = 32 };
+/* Rounds of scanning again, until so few pages are dirty that the pause will not notice. Where the program writes faster
+ * than we follow, threads are made to sleep between allocations, ever longer, until each round finds fewer than half of
+ * what the last did. Threads that write without allocating cannot be held back, and the pause takes what is left. */
+enum { ROUNDS = 30, FEW_PAGES = 128, THROTTLE_MOST = 31 };
 
 static void preclean(void)
 {
 	size_t before = SIZE_MAX;
+	unsigned worse = 0;
 
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		gcdune_remark_push();
@@ -127,12 +133,19 @@ static void preclean(void)
 		cycle_record.dirty_pages += found;
 		if (found <= FEW_PAGES || !gcdune_dirty_rearms())
 			return;
-		if (round >= 2 && found > before / 8 * 7) {
-			cycle_record.gave_up = 1;
-			return;
+		if (round >= 1 && found > before / 2) {
+			/* A thread that sleeps T times as long as it runs writes to 1/(1+T) of the pages it would. */
+			size_t level = heap->throttle, wanted = (level + 1) * found * 5 / (before * 2 + 1);
+
+			heap->throttle = (unsigned)(wanted < THROTTLE_MOST ? wanted : THROTTLE_MOST);
+			if (level == THROTTLE_MOST && found > before / 8 * 7 && ++worse == 3) {
+				cycle_record.gave_up = found > 4 * FEW_PAGES;
+				return;
+			}
 		}
 		before = found;
 	}
+	cycle_record.gave_up = 1;
 }
 
 static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool concurrent)
@@ -235,6 +248,7 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			phase_over(GCDUNE_PHASE_SWEEP);
 			pause_record.markers = (uint8_t)marked.markers;
 			pause_record.live_bytes = marked.bytes;
+			heap->throttle = 0;
 			resume(reason, concurrent ? GCDUNE_STOP_FINAL : GCDUNE_STOP_WHOLE);
 			phase = SWEEP;
 			break;
@@ -328,7 +342,8 @@ static bool beside(enum gcdune_cycle_reason reason)
 	if (gcdune_options.mode == GCDUNE_MODE_AUTO) {
 		if (reason == GCDUNE_CYCLE_TORTURE)
 			return false;
-		if (heap->collections && heap->live_bytes - heap->leaf_bytes + heap->root_bytes < SMALL)
+		if (heap->collections && heap->live_bytes - heap->leaf_bytes + heap->root_bytes < SMALL &&
+		    heap->allocated < 8 * SMALL)
 			return false;
 		/* The only thread waits anyway. */
 		if ((reason == GCDUNE_CYCLE_ASKED || reason == GCDUNE_CYCLE_NO_MEMORY) && gcdune_threads_count == 1)
@@ -344,49 +359,71 @@ void gcdune_cycle_collect(enum gcdune_cycle_reason reason)
 	bool wait = reason == GCDUNE_CYCLE_ASKED || reason == GCDUNE_CYCLE_NO_MEMORY;
 
 	if (!self || heap->disabled || gcdune_cycle_locked_here() || self->critical ||
-	    turn_owner == (uintptr_t)pthread_self())
+	    turn_owner == (uintptr_t)pthread_self() || gcdune_collector_asking_here())
 		return; /* perhaps in a callback of the cycle itself */
 	if (!beside(reason)) {
 		collect_here(reason, seen);
 		return;
 	}
-	uint32_t ticket = wait ? gcdune_collector_busy() : 0;
-
-	if (ticket)
-		gcdune_collector_wait(ticket); /* that one may have begun too early for us */
-	ticket = gcdune_collector_ask(reason, !wait, begins);
-
-	if (wait && ticket) {
-		gcdune_collector_wait(ticket);
-		gcdune_cycle_after();
+	if (!wait) {
+		gcdune_collector_ask(reason, begins);
+		return;
 	}
+	/* One that is under way may have begun too early for us. */
+	uint32_t ticket;
+
+	while (!(ticket = gcdune_collector_ask(reason, begins))) {
+		uint32_t other = gcdune_collector_busy();
+
+		if (other)
+			gcdune_collector_wait(other);
+		else
+			sched_yield();
+	}
+	gcdune_collector_wait(ticket);
+	gcdune_cycle_after();
+}
+
+/* Sleeps are short enough not to count as pauses and long enough to be slept. */
+enum { SLEEP_LEAST = 50000, SLEEP_MOST = 400000 };
+
+void gcdune_cycle_throttle(struct gcdune_thread *thread, unsigned times)
+{
+	uint64_t begin = gcdune_os_now(), ran = begin - thread->awake_since, due = ran * times;
+
+	if (ran > 20000000) { /* it was not held back just before: start from here */
+		thread->awake_since = begin;
+		return;
+	}
+	if (due < SLEEP_LEAST || thread->critical || gcdune_cycle_locked_here())
+		return;
+	gcdune_os_sleep(due < SLEEP_MOST ? due : SLEEP_MOST);
+	thread->awake_since = gcdune_os_now();
+	gcdune_stats_lost(thread, GCDUNE_LOST_SLEEP, begin, thread->awake_since);
 }
 
 void gcdune_cycle_due(struct gcdune_thread *thread)
 {
-	uint32_t ticket = gcdune_collector_busy();
+	unsigned sleep;
 
-	if (!ticket) {
+	if (!gcdune_collector_busy()) {
 		gcdune_cycle_collect(GCDUNE_CYCLE_BUDGET);
 		return;
 	}
-	unsigned debt = gcdune_pacer_debt();
+	unsigned debt = gcdune_pacer_debt(&sleep);
 
 	if (!debt || thread->critical || gcdune_cycle_locked_here())
 		return;
 	uint64_t begin = gcdune_os_now();
 
-	if (gcdune_pacer_too_far()) {
-		gcdune_collector_wait(ticket);
-		gcdune_stats_lost(thread, GCDUNE_LOST_WAIT, begin, gcdune_os_now());
-		return;
-	}
 	gcdune_critical_enter(thread);
 	bool helped = gcdune_mark_assist(debt);
 
 	gcdune_critical_leave(thread);
 	if (helped)
 		gcdune_stats_lost(thread, GCDUNE_LOST_ASSIST, begin, gcdune_os_now());
+	if (sleep)
+		gcdune_cycle_throttle(thread, sleep);
 }
 
 void gcdune_cycle_after(void)
@@ -405,6 +442,7 @@ void gcdune_cycle_after_fork(void)
 	gcdune_collector_after_fork();
 	gcdune_dirty_after_fork();
 	heap->tracked = 0;
+	heap->throttle = 0;
 	gcdune_stats_after_fork();
 }
 

@@ -20,6 +20,8 @@ enum gcdune_cycle_reason {
 void gcdune_cycle_collect(enum gcdune_cycle_reason reason);
 /* heap.allocated has reached heap.trigger: begins a cycle, or helps with the one under way. Not in a critical section. */
 void gcdune_cycle_due(struct gcdune_thread *thread);
+/* heap.throttle is set: the thread sleeps if it has run for long enough. Not in a critical section. */
+void gcdune_cycle_throttle(struct gcdune_thread *thread, unsigned times);
 /* A cycle has ended: tells the program, and runs finalizers, if no one has yet. No locks held. */
 void gcdune_cycle_after(void);
 
@@ -36,9 +38,11 @@ void gcdune_cycle_after_fork(void);
 
 /* Makes the thread if need be. False: it cannot be had. */
 bool gcdune_collector_ready(void);
-/* Asks for a cycle that begins after now, made for REASON; if NEW_ONLY, only if none is asked for or under way. Calls
- * BEFORE if it does. Returns what gcdune_collector_wait takes, or 0. */
-uint32_t gcdune_collector_ask(enum gcdune_cycle_reason reason, bool new_only, void (*before)(void));
+/* Asks for a cycle, made for REASON, unless one is asked for or under way or about to be. Calls BEFORE if it does. Returns
+ * what gcdune_collector_wait takes, or 0. */
+uint32_t gcdune_collector_ask(enum gcdune_cycle_reason reason, void (*before)(void));
+/* The caller is in that BEFORE. */
+bool gcdune_collector_asking_here(void);
 /* Waits until that cycle has ended, as a thread that holds nothing. */
 void gcdune_collector_wait(uint32_t ticket);
 /* A cycle is asked for or under way; a ticket for its end, else 0. */

@@ -175,6 +175,7 @@ struct gcdune_heap {
 	_Atomic int64_t trigger;	   /* see gcdune_cycle_due when allocated reaches it */
 	_Atomic uint64_t allocated_before; /* bytes given out before that */
 	_Atomic int disabled;
+	_Atomic unsigned throttle; /* threads that allocate sleep so many times as long as they run */
 	_Atomic bool after_due; /* a cycle ended; its event and its finalizers wait for a thread that allocates */
 
 	/* The cycle (cycle.c). */

@@ -196,6 +196,10 @@ static inline bool fetch(struct gcdune_marker *m)
 		uint64_t entry = *--m->top;
 
 		if (__builtin_expect(entry >> 63, 0)) {
+			if (m->assist && entry & GCDUNE_ENTRY_DIRTY) {
+				m->top++; /* takes too long */
+				return false;
+			}
 			scan_slice(m, entry);
 			continue;
 		}
@@ -459,6 +463,7 @@ bool gcdune_mark_assist(unsigned some)
 		return false;
 	memset(&m, 0, sizeof m);
 	set_colors(&m);
+	m.assist = true;
 	m.segment = segment;
 	m.top = segment->entries + segment->count;
 	while (m.objects < some && fetch(&m))

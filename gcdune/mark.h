@@ -21,6 +21,7 @@ struct gcdune_marker {
 	struct gcdune_segment *spare;	/* an empty one, or NULL: saves a trip to the pool */
 	struct gcdune_block *source;	/* of the object being scanned; NULL: a root */
 	uint8_t white, black;
+	bool assist; /* a thread of the program that must not stay long */
 	unsigned head, tail; /* of the queue, counting on */
 	struct gcdune_ref queue[GCDUNE_QUEUE];
 	uint64_t bytes, objects; /* marked; of the bytes, those of leaf objects: */

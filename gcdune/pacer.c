@@ -4,7 +4,7 @@
  *
  * A cycle that runs beside the program begins earlier, by what the program allocated during the last one and half as
  * much again; what is allocated while it runs lives through it. If that is used up before marking is over, threads help
- * to mark, in small pieces, as they allocate (gcdune_pacer_debt). Called by cycle.c and alloc.c. */
+ * to mark, in small pieces, as they allocate, and then sleep in small pieces too (gcdune_pacer_debt). Called by cycle.c and alloc.c. */
 #include "pacer.h"
 
 #include <errno.h>
@@ -107,17 +107,18 @@ void gcdune_pacer_cycle_end(bool concurrent)
 	heap->trigger = (int64_t)b;
 }
 
-unsigned gcdune_pacer_debt(void)
+unsigned gcdune_pacer_debt(unsigned *sleep)
 {
-	/* One piece for each block of 64 KiB allocated, of about as much. */
-	return heap->marking ? 1024 : 0;
-}
+	int64_t over = heap->allocated - heap->trigger, share = (int64_t)MAX(allowance, 8 * LEAST);
 
-bool gcdune_pacer_too_far(void)
-{
-	int64_t most = heap->trigger + (int64_t)MAX(allowance, 16 * LEAST);
-
-	return heap->marking && !heap->disabled && heap->allocated > most;
+	*sleep = 0;
+	if (!heap->marking)
+		return 0;
+	/* The further it is ahead, the longer; it never waits for the end, which may be far. */
+	if (!heap->disabled)
+		*sleep = over > 2 * share ? 15 : over > share ? 3 : over > share / 2;
+	/* One piece for each block of 64 KiB or so, of more than as much. */
+	return 512;
 }
 
 void gcdune_pacer_release(bool all)

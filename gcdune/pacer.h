@@ -13,10 +13,9 @@ void gcdune_pacer_init(void);
 void gcdune_pacer_flip(void);
 /* Sets the next trigger from what the cycle found live. CONCURRENT: threads ran, and will again. World stopped. */
 void gcdune_pacer_cycle_end(bool concurrent);
-/* The thread allocates faster than marking can follow, or will soon: how much it should mark, in objects; 0: nothing. */
-unsigned gcdune_pacer_debt(void);
-/* The same by so much that it had better wait for the cycle's end. */
-bool gcdune_pacer_too_far(void);
+/* A thread has allocated as much as was to last until the cycle's end. How many objects it should mark (0: none), and how
+ * many times as long as it ran it should now sleep. */
+unsigned gcdune_pacer_debt(unsigned *sleep);
 /* Gives memory back that the next cycle will not need. Threads run; not in a critical section. */
 void gcdune_pacer_release(bool all);
 

@@ -40,7 +40,7 @@ static const char *const phase_names[GCDUNE_PHASES] = {"stop",	 "roots", "mark",
 						       "verify", "sweep", "release"};
 static const char *const concurrent_names[GCDUNE_CONCURRENT_PHASES] = {"arm", "mark_beside", "preclean", "sweep_beside"};
 static const char *const kind_names[GCDUNE_STOP_KINDS] = {"whole", "flip", "final", "nothing"};
-static const char *const lost_names[GCDUNE_LOST_KINDS] = {"stop", "assist", "wait", "block"};
+static const char *const lost_names[GCDUNE_LOST_KINDS] = {"stop", "assist", "sleep", "block"};
 static const char *const reason_names[GCDUNE_CYCLE_REASONS] = {"budget", "no_memory", "asked", "torture"};
 
 static uint64_t pause_length(const struct gcdune_pause *pause)

@@ -59,7 +59,7 @@ struct gcdune_cycle_record {
 enum gcdune_lost {
 	GCDUNE_LOST_STOP,
 	GCDUNE_LOST_ASSIST,
-	GCDUNE_LOST_WAIT,  /* for the end of a cycle, having allocated too far ahead */
+	GCDUNE_LOST_SLEEP, /* for the collector to keep up */
 	GCDUNE_LOST_BLOCK, /* getting a block to allocate from */
 	GCDUNE_LOST_KINDS
 };

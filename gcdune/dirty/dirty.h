@@ -22,7 +22,7 @@ struct gcdune_dirty_source {
 	/* Gets ready; 0 or a negative errno. */
 	int (*open)(void);
 	void (*close)(void);
-	/* The range will be tracked. Again when it has grown. */
+	/* The range may be tracked; not all of it need be mapped for use. Again for each cycle. */
 	int (*attach)(uintptr_t begin, uintptr_t end);
 	/* All its pages are clean from now on. */
 	int (*track)(uintptr_t begin, uintptr_t end);
@@ -47,7 +47,7 @@ const char *gcdune_dirty_name(void);
 /* Whether take makes pages clean again. */
 bool gcdune_dirty_rearms(void);
 
-/* A cycle begins: the heap is [BEGIN, END). 0 or a negative errno. */
+/* A cycle begins: the heap is in [BEGIN, END), and may grow there. 0 or a negative errno. */
 int gcdune_dirty_begin(uintptr_t begin, uintptr_t end);
 int gcdune_dirty_track(uintptr_t begin, uintptr_t end);
 /* BITS has room for PAGES. Sets all of them when nothing is known. */

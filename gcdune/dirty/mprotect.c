@@ -20,7 +20,8 @@
 
 enum { UNIT = 16 }; /* pages opened at once */
 
-static uintptr_t low, high; /* what is tracked */
+static uintptr_t low, high; /* what may be tracked */
+static uintptr_t top;	    /* and is, at most */
 static _Atomic uint64_t *written;
 static size_t written_size;
 static struct sigaction before; /* the program's handler, or the default */
@@ -40,7 +41,7 @@ static void open_range(uintptr_t begin, uintptr_t end)
 	/* Too many pieces: open everything, for this cycle. */
 	if (mprotect((void *)begin, end - begin, PROT_READ | PROT_WRITE)) {
 		begin = low;
-		end = high;
+		end = top;
 		if (mprotect((void *)begin, end - begin, PROT_READ | PROT_WRITE))
 			gcdune_panic("mprotect: a page that was made read-only cannot be made writable again");
 	}
@@ -94,7 +95,7 @@ static void close_source(void)
 	gcdune_os_unmap(written, written_size);
 	written = NULL;
 	written_size = 0;
-	low = high = 0;
+	low = high = top = 0;
 }
 
 /* Each cycle: the program may have put a handler of its own in front; ours goes before it again. */
@@ -115,7 +116,7 @@ static int attach(uintptr_t begin, uintptr_t end)
 		written_size = size * 2;
 	}
 	memset((void *)written, 0xff, size);
-	low = begin;
+	low = top = begin;
 	high = end;
 	return 0;
 }
@@ -131,6 +132,8 @@ static void clear_bits(uintptr_t begin, size_t pages)
 
 static int track(uintptr_t begin, uintptr_t end)
 {
+	if (end > top)
+		top = end;
 	clear_bits(begin, (end - begin) / GCDUNE_PAGE);
 	return mprotect((void *)begin, end - begin, PROT_READ) ? -errno : 0;
 }
@@ -169,8 +172,8 @@ static void end_range(uintptr_t begin, uintptr_t end)
 /* Protection and handler are inherited. */
 static void after_fork(void)
 {
-	if (high > low)
-		open_range(low, high);
+	if (top > low)
+		open_range(low, top);
 	close_source();
 }
 

@@ -92,6 +92,9 @@ unsigned libgc_kind_make(GC_word descr, bool add_size)
 	number = gcdune_kind_new(mark_kind, kind);
 	if (number < 0)
 		libgc_fatal("too many kinds of objects");
+	/* A procedure of the program's, or a descriptor found in memory of its own, must not see it change. */
+	if ((descr & GC_DS_TAGS) == GC_DS_LENGTH || (descr & GC_DS_TAGS) == GC_DS_BITMAP)
+		gcdune_kind_concurrent((unsigned)number);
 	return (unsigned)number;
 }
 
