@@ -28,13 +28,12 @@ static bool try(const struct gcdune_dirty_source *candidate, char *why, size_t s
 	int error = candidate->open();
 	const char *missed = error ? NULL : gcdune_dirty_selftest(candidate);
 
-	if (!error && !missed) {
-		source = candidate;
-		is_open = true;
-		return true;
-	}
 	if (!error)
 		candidate->close();
+	if (!error && !missed) {
+		source = candidate; /* opened again, with nothing left of the test, by the first cycle */
+		return true;
+	}
 	snprintf(why, size, "%s: %s", candidate->name, missed ? missed : strerrordesc_np(-error));
 	return false;
 }

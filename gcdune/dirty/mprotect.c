@@ -111,9 +111,13 @@ static int attach(uintptr_t begin, uintptr_t end)
 
 		if (!fresh)
 			return -ENOMEM;
-		gcdune_os_unmap(written, written_size);
+		/* A fork may come at any moment: its child gives away what it finds here. */
+		void *old = written;
+		size_t old_size = written_size;
+
 		written = fresh;
 		written_size = size * 2;
+		gcdune_os_unmap(old, old_size);
 	}
 	memset((void *)written, 0xff, size);
 	low = top = begin;
