@@ -15,11 +15,11 @@
 
 #include "block.h"
 #include "cycle.h"
-#include "dirty/dirty.h"
 #include "finalize.h"
 #include "mark.h"
 #include "options.h"
 #include "os.h"
+#include "remark.h"
 #include "sweep.h"
 
 static struct gcdune_heap *const heap = &gcdune_heap;
@@ -66,7 +66,8 @@ static bool next_block(struct gcdune_run *run, unsigned kind, unsigned cls)
 	run->block = GCDUNE_NO_BLOCK;
 	index = gcdune_sweep_pop(kind, cls);
 	for (unsigned n = 0; index == GCDUNE_NO_BLOCK && n < SWEEP_PIECES && heap->sweeping; n++) {
-		gcdune_sweep_some(SWEEP_PIECE);
+		if (!gcdune_sweep_some(SWEEP_PIECE) || heap->swept >= heap->sweep_limit)
+			n = SWEEP_PIECES;
 		index = gcdune_sweep_pop(kind, cls);
 	}
 	if (index == GCDUNE_NO_BLOCK) {
@@ -82,21 +83,12 @@ static bool next_block(struct gcdune_run *run, unsigned kind, unsigned cls)
 	}
 	if (index != GCDUNE_NO_BLOCK) {
 		run->block = index;
-		heap->blocks[index].color = heap->color;
+		gcdune_block_used(&heap->blocks[index]);
 		gcdune_block_open(index, run);
 	}
 	pthread_mutex_unlock(&heap->lock);
 	run->slot = 0;
 	return index != GCDUNE_NO_BLOCK;
-}
-
-/* Pages about to be filled cost a fault each if their writes are recorded; told beforehand, one call for all. */
-static void announce(const char *begin, const char *end)
-{
-	uintptr_t from = (uintptr_t)begin & ~(GCDUNE_PAGE - 1), to = ((uintptr_t)end + GCDUNE_PAGE - 1) & ~(GCDUNE_PAGE - 1);
-
-	if (to - from >= 2 * GCDUNE_PAGE)
-		gcdune_dirty_mark(from, to);
 }
 
 /* Finds the next run of free slots and points the cursor at it. */
@@ -113,8 +105,8 @@ static bool next_run(struct gcdune_thread *thread, struct gcdune_cursor *cursor,
 	char *base = (char *)gcdune_block_address(run->block);
 	char *first = base + begin * size, *last = base + end * size;
 
-	if (heap->tracked && !gcdune_kind_is_leaf(kind))
-		announce(first, last);
+	if (__builtin_expect(heap->spans[run->block].watch, 0))
+		gcdune_remark_fill(run->block, run->block + 1);
 	run->slot = (uint16_t)end;
 	/* In this order: gcdune_thread_reserve tells why. */
 	__atomic_store_n(&cursor->next, first, __ATOMIC_RELEASE);
@@ -133,7 +125,7 @@ static void *take_freed(struct gcdune_run *run, unsigned kind, unsigned cls)
 	run->nfreed--;
 	struct gcdune_ref ref = gcdune_ref_of(object);
 
-	__atomic_store_n(&ref.block->color, heap->color, __ATOMIC_RELAXED);
+	gcdune_block_used(ref.block);
 	__atomic_store_n(ref.state, heap->color, __ATOMIC_RELAXED);
 	if (!gcdune_kind_is_leaf(kind))
 		memset(object, 0, gcdune_classes[cls].size);
@@ -330,6 +322,7 @@ void *gcdune_alloc_kind(size_t size, gcdune_kind kind)
 
 			if (object < cursor->limit) {
 				cursor->next = object + gcdune_classes[cls].size;
+				__atomic_signal_fence(__ATOMIC_SEQ_CST);
 				return object;
 			}
 		}

@@ -114,38 +114,70 @@ static void resume(enum gcdune_cycle_reason reason, enum gcdune_stop_kind kind)
 
 /* ---- One collection ---- */
 
-/* Rounds of scanning again, until so few pages are dirty that the pause will not notice. Where the program writes faster
- * than we follow, threads are made to sleep between allocations, ever longer, until each round finds fewer than half of
- * what the last did. Threads that write without allocating cannot be held back, and the pause takes what is left. */
-enum { ROUNDS = 30, FEW_PAGES = 128, THROTTLE_MOST = 31 };
-
-static void preclean(void)
+/* A short stop in which stacks are read: what was made since the last look hangs on them. */
+static void look_at_stacks(enum gcdune_cycle_reason reason)
 {
-	size_t before = SIZE_MAX;
+	stop();
+	gcdune_mark_push_only = true;
+	gcdune_roots_threads();
+	gcdune_mark_push_only = false;
+	phase_over(GCDUNE_PHASE_ROOTS);
+	resume(reason, GCDUNE_STOP_STACKS);
+}
+
+/* Rounds of marking from what changed, each shorter than the last, until the pause, which does the same once more, will
+ * be short enough. The program makes as much work in a round as it gets time to. Where a round is not shorter than half
+ * the one before, threads are made to sleep between allocations; threads that write without allocating cannot be held
+ * back, and then the pause takes what is left. Stacks are read when that is cheap compared with what was found. */
+enum { ROUNDS = 40, SHORT = 300000 /* ns */, THROTTLE_MOST = 31 };
+
+static void preclean(enum gcdune_cycle_reason reason)
+{
+	uint64_t begin = gcdune_os_now(), before = UINT64_MAX;
+	bool stacks = false; /* from the first short round on */
 	unsigned worse = 0;
 
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		gcdune_remark_push();
-		gcdune_mark_drain();
-		size_t found = gcdune_remark_count();
+		bool first = !stacks && before < 8 * SHORT;
 
+		stacks |= first;
+		if (stacks)
+			look_at_stacks(reason);
+		gcdune_remark_push();
+		gcdune_roots_reread();
+		gcdune_mark_drain();
+		uint64_t now = gcdune_os_now(), took = now - begin;
+
+		begin = now;
 		cycle_record.rounds++;
-		cycle_record.dirty_pages += found;
-		if (found <= FEW_PAGES || !gcdune_dirty_rearms())
+		cycle_record.dirty_pages += gcdune_remark_count();
+		if (!gcdune_dirty_rearms() || (stacks && took <= SHORT))
 			return;
-		if (round >= 1 && found > before / 2) {
-			/* A thread that sleeps T times as long as it runs writes to 1/(1+T) of the pages it would. */
-			size_t level = heap->throttle, wanted = (level + 1) * found * 5 / (before * 2 + 1);
+		if (round >= 1 && took > before / 2 && !first) {
+			/* A thread that sleeps T times as long as it runs makes 1/(1+T) of the work it would. */
+			uint64_t level = heap->throttle, wanted = (level + 1) * took * 5 / (before * 2 + 1);
 
 			heap->throttle = (unsigned)(wanted < THROTTLE_MOST ? wanted : THROTTLE_MOST);
-			if (level == THROTTLE_MOST && found > before / 8 * 7 && ++worse == 3) {
-				cycle_record.gave_up = found > 4 * FEW_PAGES;
-				return;
-			}
+			if (level == THROTTLE_MOST && took > before / 8 * 7 && ++worse == 4)
+				break;
 		}
-		before = found;
+		before = took;
 	}
-	cycle_record.gave_up = 1;
+	cycle_record.gave_up = before > 4 * SHORT;
+}
+
+/* In step, so that threads do not get blocks to fill whose writes would still be recorded. */
+static void disarm_and_sweep(void)
+{
+	enum { STEP = 128 }; /* 8 MiB: about 150 microseconds */
+	uint32_t edge = __atomic_load_n(&heap->spaces[GCDUNE_SPACE_SCANNED].edge, __ATOMIC_ACQUIRE);
+
+	for (uint32_t i = 0; i < edge; i += STEP) {
+		uint32_t to = edge - i < STEP ? edge : i + STEP;
+
+		gcdune_remark_disarm(i, to);
+		gcdune_sweep_up_to(to);
+	}
 }
 
 static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool concurrent)
@@ -194,7 +226,7 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			while (heap->disabled)
 				gcdune_os_sleep(1000000);
 			gcdune_mark_adapt();
-			preclean();
+			preclean(reason);
 			concurrent_over(GCDUNE_CONCURRENT_PRECLEAN);
 			phase = STOP;
 			break;
@@ -208,10 +240,9 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			break;
 		case REMARK:
 			if (concurrent) {
-				for (struct gcdune_thread *t = gcdune_threads; t; t = t->next)
-					gcdune_thread_blacken(t, heap->color);
 				gcdune_remark_push();
 				gcdune_roots_remark();
+				gcdune_roots_pinned(); /* those that were made since */
 				gcdune_finalize_remark_roots();
 				gcdune_remark_callbacks();
 			} else {
@@ -240,6 +271,8 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			heap->live_bytes = marked.bytes;
 			heap->leaf_bytes = marked.leaf_bytes;
 			gcdune_sweep_begin();
+			if (concurrent)
+				heap->sweep_limit = 0;
 			if (gcdune_options.verify)
 				gcdune_verify_swept();
 			gcdune_pacer_cycle_end(concurrent);
@@ -254,10 +287,10 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			break;
 		case SWEEP:
 			if (concurrent) {
-				gcdune_remark_disarm();
+				disarm_and_sweep();
 				gcdune_roots_forget();
 			}
-			gcdune_sweep_finish();
+			gcdune_sweep_up_to(heap->nblocks);
 			gcdune_pacer_release(false);
 			concurrent_over(GCDUNE_CONCURRENT_SWEEP);
 			cycle_record.concurrent = concurrent;
@@ -441,7 +474,8 @@ void gcdune_cycle_after_fork(void)
 	/* Sweeping that was under way goes on as it is needed. */
 	gcdune_collector_after_fork();
 	gcdune_dirty_after_fork();
-	heap->tracked = 0;
+	GCDUNE_EACH_BLOCK(i)
+	heap->spans[i].watch = 0;
 	heap->throttle = 0;
 	gcdune_stats_after_fork();
 }

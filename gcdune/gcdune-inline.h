@@ -71,6 +71,8 @@ static inline void *gcdune_bump_inline(size_t size, gcdune_kind kind)
 
 		if (__builtin_expect(object < cursor->limit, 1)) {
 			cursor->next = object + slot;
+			/* The collector may be looking: not after the caller has put the object somewhere. */
+			__atomic_signal_fence(__ATOMIC_SEQ_CST);
 			return object;
 		}
 	}

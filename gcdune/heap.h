@@ -9,14 +9,15 @@
  *   states[]         one byte per slot on the side: 0 free, else the colour the slot was allocated or marked with
  *
  * Colours count up with the collections, 1..GCDUNE_COLOR_LAST and round again. Between collections every live object
- * has heap.color. A cycle begins by taking that as its white and the next number as heap.color, its black: what is
- * allocated from then on is black, and marking turns white objects black while the program runs. When it is over, what
- * is not black is dead, whatever its value, and need not be swept before the next collection. Marking sets a byte,
- * never a bit: markers that race on an object store the same value. Twice in a round of numbers old values are cleared
- * (sweep.c), so that none is met again.
+ * has heap.color. A cycle takes that as its white, the next number as heap.color, its young, for what is allocated while
+ * it runs, and the one after as its black; marking turns white and young objects black, beside the program. When it is
+ * over black becomes heap.color, and what is not black is dead, whatever its value, and need not be swept before the
+ * next collection. Marking sets a byte, never a bit: markers that race on an object store the same value. Twice in a
+ * round of numbers old values are cleared (sweep.c), so that none is met again.
  *
  *   thread           cursors: per kind and class a run of free slots that only this thread takes from. Its slots carry
- *                    the colour from the moment the thread gets it, so no one else can find them free.
+ *                    heap.color from the moment the thread gets it, so no one else can find them free. While a cycle
+ *                    runs, a young slot is therefore an object, or in some thread's reserve (gcdune_thread_reserve).
  *
  * Who may touch what:
  *   cursors                           their thread; everyone's, the collector with the world stopped
@@ -55,7 +56,7 @@
 enum {
 	GCDUNE_COLOR_FREE = 0,
 	GCDUNE_COLOR_LAST = 250,
-	GCDUNE_COLOR_KEY = 254,	  /* white, and the key of a pending ephemeron; only while marking */
+	GCDUNE_COLOR_KEY = 254,	  /* not black, and the key of a pending ephemeron; only while marking */
 	GCDUNE_COLOR_FREED = 255, /* on a thread's list of freed slots */
 };
 
@@ -100,12 +101,18 @@ struct gcdune_span {
 	uint8_t cls;	     /* SMALL */
 	uint8_t clean;	     /* free: its memory is known to be zero and to cost nothing */
 	uint8_t age;	     /* free: collections since it was freed, saturating */
-	uint8_t pad;
+	uint8_t watch; /* GCDUNE_WATCH_*: the first writes to its pages are recorded, for all we know (remark.c) */
 	uint32_t turns; /* SMALL: changes of OPEN, counted (gcdune_thread_reserve) */
 };
 _Static_assert(sizeof(struct gcdune_span) == 32, "two spans to a cache line");
 
 #define GCDUNE_NO_BLOCK 0xffffffffu
+
+/* A hint: a wrong one costs a fault or a call. */
+enum {
+	GCDUNE_WATCH_ARMED = 1,
+	GCDUNE_WATCH_DIRTY = 2, /* a page of it was found dirty in this cycle */
+};
 
 /* How the marker treats a kind. */
 enum gcdune_scan {
@@ -143,9 +150,8 @@ struct gcdune_heap {
 	uint8_t *states;
 	uint32_t nblocks;	 /* that the reservation has room for */
 	uint8_t color;		 /* of new objects, and of live ones when no cycle is under way */
-	uint8_t white;		 /* live too: not marked yet in the cycle under way; the same as color when there is none */
+	uint8_t white, black;	 /* live too while a cycle is under way; the same as color when there is none */
 	uint8_t marking;	 /* a cycle is between its flip and its end */
-	uint8_t tracked;	 /* first writes to pages are being recorded (dirty/dirty.h) */
 	uint8_t ready;		 /* gcdune_init has succeeded */
 	uint8_t strict_interior; /* a pointer in the heap counts only at a known displacement */
 	uint8_t extra_byte;	 /* every object gets a byte more */
@@ -167,11 +173,12 @@ struct gcdune_heap {
 	size_t limit;	   /* bytes; 0: none */
 	uint64_t released; /* bytes given back to the kernel */
 	_Atomic bool grew; /* an event is due */
-	uint32_t swept;	   /* the sweep has come so far (sweep.c) */
-	bool sweeping;	   /* and is not done */
+	uint32_t swept;	      /* the sweep has come so far (sweep.c) */
+	uint32_t sweep_limit; /* and may go so far for now */
+	bool sweeping;	      /* and is not done */
 
 	/* Pacing (pacer.c). */
-	_Atomic int64_t allocated;	   /* bytes given out since the last cycle began */
+	_Atomic int64_t allocated;	   /* bytes given out since the last cycle ended */
 	_Atomic int64_t trigger;	   /* see gcdune_cycle_due when allocated reaches it */
 	_Atomic uint64_t allocated_before; /* bytes given out before that */
 	_Atomic int disabled;
@@ -278,15 +285,16 @@ static inline bool gcdune_resolve(uintptr_t address, struct gcdune_ref *ref)
  * reads changes both, and then they are read again. */
 static inline bool gcdune_ref_live(const struct gcdune_ref *ref)
 {
-	uint8_t color, white, state;
+	uint8_t color, white, black, state;
 
 	do {
 		color = __atomic_load_n(&gcdune_heap.color, __ATOMIC_ACQUIRE);
 		white = __atomic_load_n(&gcdune_heap.white, __ATOMIC_ACQUIRE);
+		black = __atomic_load_n(&gcdune_heap.black, __ATOMIC_ACQUIRE);
 		state = __atomic_load_n(ref->state, __ATOMIC_ACQUIRE);
 	} while (color != __atomic_load_n(&gcdune_heap.color, __ATOMIC_ACQUIRE) ||
 		 white != __atomic_load_n(&gcdune_heap.white, __ATOMIC_ACQUIRE));
-	return state == color || state == white;
+	return state == color || state == white || state == black;
 }
 
 /* Block flags change under heap.lock, but for OVERFLOW, which markers set at any time. */
@@ -305,6 +313,17 @@ static inline struct gcdune_ref gcdune_ref_of(const void *object)
 
 	gcdune_resolve((uintptr_t)object, &ref);
 	return ref;
+}
+
+/* A slot of the block is being given out. What markers say of it stands. */
+static inline void gcdune_block_used(struct gcdune_block *block)
+{
+	uint8_t color = __atomic_load_n(&block->color, __ATOMIC_RELAXED);
+
+	while (color != gcdune_heap.black && color != gcdune_heap.color &&
+	       !__atomic_compare_exchange_n(&block->color, &color, gcdune_heap.color, true, __ATOMIC_RELAXED,
+					    __ATOMIC_RELAXED))
+		;
 }
 
 /* RUN takes its slots from block INDEX from now on, or no longer; heap.lock. */

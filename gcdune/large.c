@@ -6,6 +6,7 @@
 #include "alloc.h"
 #include "block.h"
 #include "os.h"
+#include "remark.h"
 
 static struct gcdune_heap *const heap = &gcdune_heap;
 
@@ -76,6 +77,7 @@ void *gcdune_large_alloc(struct gcdune_thread *thread, size_t size, size_t align
 	char *object = (char *)gcdune_block_address(index);
 
 	pthread_mutex_unlock(&heap->lock);
+	gcdune_remark_fill(index, index + count);
 	gcdune_critical_leave(thread);
 	if (!leaf) {
 		/* Outside: clearing a gigabyte must not keep others waiting. The object is held by this frame. */

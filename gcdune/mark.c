@@ -37,7 +37,7 @@ static const size_t BYTES_PER_MARKER = (size_t)2 << 20;
 struct gcdune_marker gcdune_mark_main;
 bool gcdune_mark_push_only;
 uintptr_t gcdune_mark_epoch;
-static uint8_t white, black;
+static uint8_t white, young, black;
 static bool stopped;	 /* the world is: this is the pause */
 static unsigned helpers; /* that exist */
 static unsigned cores, wanted_helpers;
@@ -151,15 +151,40 @@ static inline __attribute__((no_sanitize("address", "thread"))) void scan_small(
 	m->top = top;
 }
 
+/* A young slot that its thread has not given out yet: what pointed there was never a pointer to it. */
+static __attribute__((noinline)) bool in_reserve(const struct gcdune_marker *m, const struct gcdune_ref *ref)
+{
+	if (ref->block->granules == 0 || !(__atomic_load_n(&ref->block->flags, __ATOMIC_ACQUIRE) & GCDUNE_BLOCK_OPEN)) {
+		/* Closed just now, or before? Of plain words it does not matter. */
+		if (ref->block->granules == 0 || ref->block->flags & GCDUNE_BLOCK_WORDS)
+			return false;
+	}
+	uint32_t index = (uint32_t)(ref->block - heap->blocks);
+	unsigned slot = (unsigned)(ref->state - gcdune_block_states(ref->block)), begin, end;
+
+	for (;;) {
+		uint32_t turns = gcdune_thread_turns(index);
+
+		if (__atomic_load_n(ref->state, __ATOMIC_ACQUIRE) != m->young)
+			return true; /* given back, or marked by another */
+		if (gcdune_thread_reserve(index, turns, &begin, &end))
+			return slot >= begin && slot < end;
+	}
+}
+
 static inline __attribute__((always_inline)) void visit(struct gcdune_marker *m, const struct gcdune_ref *ref)
 {
 	uint8_t state = __atomic_load_n(ref->state, __ATOMIC_RELAXED);
 
 	if (state != m->white) {
-		if (__builtin_expect(state == GCDUNE_COLOR_KEY, 0))
+		if (__builtin_expect(state == m->young, 0)) {
+			if (in_reserve(m, ref))
+				return;
+		} else if (__builtin_expect(state == GCDUNE_COLOR_KEY, 0)) {
 			gcdune_ephemeron_visit_key(m, ref);
-		else
+		} else {
 			return;
+		}
 	}
 	__atomic_store_n(ref->state, m->black, __ATOMIC_RELAXED);
 	if (__atomic_load_n(&ref->block->color, __ATOMIC_RELAXED) != m->black)
@@ -239,6 +264,7 @@ static void drain(struct gcdune_marker *m)
 static void set_colors(struct gcdune_marker *m)
 {
 	m->white = white;
+	m->young = young;
 	m->black = black;
 }
 
@@ -353,19 +379,26 @@ static uint8_t after(uint8_t color)
 	return color == GCDUNE_COLOR_LAST ? 1 : color + 1;
 }
 
+/* What threads have in reserve takes the colour of new objects, whatever that is. */
+static void color_reserves(void)
+{
+	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next)
+		gcdune_thread_color(thread, heap->color);
+}
+
 void gcdune_mark_flip(void)
 {
 	gcdune_sweep_unwhiten();
 	white = heap->color;
-	black = after(white);
-	heap->white = white;
-	heap->color = black;
+	young = after(white);
+	black = after(young);
+	heap->black = black;
+	heap->color = young;
 	heap->marking = 1;
 	gcdune_mark_epoch++;
 	set_colors(&gcdune_mark_main);
 	took_part = 0;
-	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next)
-		gcdune_thread_blacken(thread, black);
+	color_reserves();
 }
 
 /* Marks from the stack of the main marker, helped or not, until there is nothing. */
@@ -387,16 +420,13 @@ void gcdune_mark_rescan_block(struct gcdune_marker *m, uint32_t index, void (*af
 {
 	struct gcdune_block *block = &heap->blocks[index];
 	uint8_t *states = gcdune_block_states(block);
-	unsigned begin = 0, end = 0;
 
-	if (block->use == GCDUNE_USE_SMALL)
-		gcdune_thread_reserve(index, gcdune_thread_turns(index), &begin, &end);
 	for (unsigned slot = 0; slot < block->nslots; slot++) {
 		struct gcdune_ref ref = {(char *)gcdune_block_address(index) +
 						 (size_t)slot * block->granules * GCDUNE_GRANULE,
 					 states + slot, block};
 
-		if (*ref.state != black || (slot >= begin && slot < end))
+		if (*ref.state != black)
 			continue;
 		gcdune_scan_object(m, &ref);
 		if (after_each)
@@ -446,7 +476,8 @@ struct gcdune_marked gcdune_mark_end(void)
 
 	m->bytes = m->leaf_bytes = m->objects = 0;
 	heap->marking = 0;
-	heap->white = heap->color;
+	heap->color = heap->white = black;
+	color_reserves();
 	return marked;
 }
 
@@ -580,17 +611,17 @@ bool gcdune_mark_is_dead(const void *object)
 {
 	struct gcdune_ref ref;
 
-	return gcdune_resolve((uintptr_t)object, &ref) && (*ref.state == white || *ref.state == GCDUNE_COLOR_KEY);
+	return gcdune_resolve((uintptr_t)object, &ref) && gcdune_mark_is_unmarked(*ref.state);
+}
+
+bool gcdune_mark_is_unmarked(uint8_t state)
+{
+	return state == white || state == young || state == GCDUNE_COLOR_KEY;
 }
 
 uint8_t gcdune_mark_white(void)
 {
 	return white;
-}
-
-uint8_t gcdune_mark_black(void)
-{
-	return black;
 }
 
 void gcdune_mark(struct gcdune_marker *marker, const void *pointer)

@@ -20,7 +20,7 @@ struct gcdune_marker {
 	struct gcdune_segment *below;	/* full ones */
 	struct gcdune_segment *spare;	/* an empty one, or NULL: saves a trip to the pool */
 	struct gcdune_block *source;	/* of the object being scanned; NULL: a root */
-	uint8_t white, black;
+	uint8_t white, young, black;
 	bool assist; /* a thread of the program that must not stay long */
 	unsigned head, tail; /* of the queue, counting on */
 	struct gcdune_ref queue[GCDUNE_QUEUE];
@@ -35,7 +35,7 @@ extern struct gcdune_marker gcdune_mark_main __attribute__((visibility("hidden")
 int gcdune_mark_init(void);
 /* Sees to it that there are as many helpers as pay. Before the world is stopped. */
 void gcdune_mark_prepare(void);
-/* Chooses the new colour: new objects are black from now on. World stopped. */
+/* Chooses the new colours: new objects are young from now on. World stopped. */
 void gcdune_mark_flip(void);
 /* Whether the world is stopped from now on: how many helpers take part, and what may be called. */
 void gcdune_mark_stopped(bool now);
@@ -62,7 +62,7 @@ struct gcdune_marked {
 	uint64_t bytes, leaf_bytes, objects;
 	unsigned markers;
 };
-/* What is white is dead from now on. Returns what was marked. World stopped. */
+/* What is not black is dead from now on. Returns what was marked. World stopped. */
 struct gcdune_marked gcdune_mark_end(void);
 
 /* Words of a range of roots; aligned. */
@@ -81,8 +81,9 @@ void gcdune_mark_rescan_block(struct gcdune_marker *marker, uint32_t index, void
 
 /* Pushes what an object points to onto MARKER. */
 void gcdune_scan_object(struct gcdune_marker *marker, const struct gcdune_ref *ref);
+/* Whether a slot of that state is allocated and not marked; or, if young, in reserve. */
+bool gcdune_mark_is_unmarked(uint8_t state);
 uint8_t gcdune_mark_white(void);
-uint8_t gcdune_mark_black(void);
 
 /* The helpers' main function, for intercept.c to recognize. */
 void *gcdune_mark_helper(void *arg);

@@ -3,7 +3,7 @@
  * it. That memory shrinks in time towards what the share calls for, and what is beyond goes back to the kernel.
  *
  * A cycle that runs beside the program begins earlier, by what the program allocated during the last one and half as
- * much again; what is allocated while it runs lives through it. If that is used up before marking is over, threads help
+ * much again. If that is used up before marking is over, threads help
  * to mark, in small pieces, as they allocate, and then sleep in small pieces too (gcdune_pacer_debt). Called by cycle.c and alloc.c. */
 #include "pacer.h"
 
@@ -29,8 +29,7 @@ enum { OLD = 3 };
 /* Blocks given back to the kernel under one hold of heap.lock: a stop never waits for more than that. */
 enum { BATCH = 32 };
 
-/* What may be allocated between two flips, as the last cycle's end saw it; and of that, what is kept for while a cycle
- * runs. */
+/* What may be allocated from one cycle's end to the next's; and of that, what is kept for while a cycle runs. */
 static size_t allowance, headroom;
 
 static size_t goal;	 /* bytes the heap may hold without growing: live, and free for the next cycle */
@@ -78,20 +77,21 @@ void gcdune_pacer_init(void)
 	heap->trigger = (int64_t)allowance;
 }
 
+static int64_t at_flip; /* heap.allocated then */
+
 void gcdune_pacer_flip(void)
 {
-	size_t before = heap->allocated > 0 ? (size_t)heap->allocated : 0;
-
-	heap->allocated_before += before;
-	heap->allocated = 0;
+	at_flip = heap->allocated;
 	/* From here on the trigger is for assists. */
-	heap->trigger = (int64_t)MAX(allowance > before ? allowance - before : 0, LEAST / 4);
+	heap->trigger = MAX((int64_t)allowance, at_flip + (int64_t)LEAST / 4);
 }
 
 void gcdune_pacer_cycle_end(bool concurrent)
 {
-	size_t during = heap->allocated > 0 ? (size_t)heap->allocated : 0;
+	int64_t during = heap->allocated - at_flip;
 
+	heap->allocated_before += (uint64_t)(heap->allocated > 0 ? heap->allocated : 0);
+	heap->allocated = 0;
 	heap->root_bytes = gcdune_roots_bytes();
 	size_t b = budget();
 
@@ -99,10 +99,12 @@ void gcdune_pacer_cycle_end(bool concurrent)
 		b = gcdune_options.heap_initial - heap->live_bytes;
 	allowance = b;
 	if (concurrent) {
+		size_t d = during > 0 ? (size_t)during : 0;
+
 		/* Rises at once, sinks slowly: a late start costs more than an early one. */
-		headroom = MAX(during + during / 2, headroom / 4 * 3);
-		headroom = MAX(MIN(headroom, b / 2), b / 16);
-		b = MAX(b - headroom, during + MAX(b / 8, LEAST / 4));
+		headroom = MAX(d + d / 2, headroom / 4 * 3);
+		headroom = MAX(MIN(headroom, b / 4 * 3), b / 16);
+		b -= headroom;
 	}
 	heap->trigger = (int64_t)b;
 }

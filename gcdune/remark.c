@@ -1,23 +1,21 @@
 /* remark.c - owns what is tracked for writes during a cycle, and scans again what was written. Callers: cycle.c, and
  * mark.c for the ranges that gcdune_remark_push leaves to the markers.
  *
- * The safety argument of the whole cycle. A white object that is reachable when the world is stopped for the pause was
- * missed because the marker never read the words that hold its address now. Such a word is in a register, on a stack, in
- * thread-local storage or another root; these are all read again in the pause. Or it is in a marked object. Then it was
+ * The safety argument of the whole cycle. A white or young object that is reachable when the world is stopped for the
+ * pause was missed because no marker read the words that hold its address now. Such a word is in a register, on a stack,
+ * in thread-local storage or another root: these are all read in the pause. Or it is in a marked object. Then it was
  * written after the marker read it, that is, after the page was armed: before the last harvest, and that scanned it
- * again, or after, and the page is dirty in the pause. Or it is in an object that no marker has read since it was made,
- * because new objects are black: its page was written after the flip, and pages that are not armed count as written.
- * Pages are armed, and made clean, only by gcdune_dirty_take and gcdune_dirty_track, and the words are read after that.
+ * again, or after it, and the page is dirty in the pause. Pages are armed, and made clean, only by gcdune_dirty_take and
+ * gcdune_dirty_track, and the words are read after that; a page that was never armed counts as written. Or it is in an
+ * object that is not marked itself; that one's address is then in one of these places, and so on.
  *
- * A slot of a thread's reserve is black too, but what lies there is rubbish, and in a typed block not even a layout: it
- * is left out (gcdune_thread_reserve). */
+ * So what is allocated while a cycle runs need not be scanned for having been written, only if it is found. */
 #include "remark.h"
 
 #include <string.h>
 
 #include "dirty/dirty.h"
 #include "os.h"
-#include "thread.h"
 
 static struct gcdune_heap *const heap = &gcdune_heap;
 
@@ -36,30 +34,66 @@ static uint32_t edge(void)
 	return __atomic_load_n(&heap->spaces[GCDUNE_SPACE_SCANNED].edge, __ATOMIC_ACQUIRE);
 }
 
-/* Calls VISIT for each run of neighbouring blocks in use below LAST, closing gaps of a few free ones. */
-static int each_used(uint32_t last, int (*visit)(uintptr_t begin, uintptr_t end))
+static bool in_use(uint32_t i)
 {
-	enum { GAP = 4, STEP = 256 };
+	uint8_t use = __atomic_load_n(&heap->blocks[i].use, __ATOMIC_ACQUIRE);
+
+	return use != GCDUNE_USE_FREE && use != GCDUNE_USE_NONE;
+}
+
+static uint8_t watch(uint32_t i)
+{
+	return __atomic_load_n(&heap->spans[i].watch, __ATOMIC_RELAXED);
+}
+
+static void set_watch(uint32_t i, uint8_t value)
+{
+	if (watch(i) != value)
+		__atomic_store_n(&heap->spans[i].watch, value, __ATOMIC_RELAXED);
+}
+
+/* Calls VISIT for each run of neighbouring blocks in [FIRST, LAST) that are WANTED, closing gaps of a few. */
+static int each_run(uint32_t first, uint32_t last, bool (*wanted)(uint32_t i), int (*visit)(uint32_t from, uint32_t to))
+{
+	enum { GAP = 4 };
 	uint32_t from = 0, to = 0;
 	int error = 0;
 
-	for (uint32_t i = 0; i < last && !error; i++) {
-		uint8_t use = __atomic_load_n(&heap->blocks[i].use, __ATOMIC_ACQUIRE);
-
-		if (use == GCDUNE_USE_FREE || use == GCDUNE_USE_NONE)
+	for (uint32_t i = first; i < last && !error; i++) {
+		if (!wanted(i))
 			continue;
 		if (to && i - to <= GAP) {
 			to = i + 1;
 			continue;
 		}
 		if (to > from)
-			error = visit(gcdune_block_address(from), gcdune_block_address(to));
+			error = visit(from, to);
 		from = i;
 		to = i + 1;
 	}
 	if (to > from && !error)
-		error = visit(gcdune_block_address(from), gcdune_block_address(to));
+		error = visit(from, to);
 	return error;
+}
+
+static bool is_unarmed(uint32_t i)
+{
+	return in_use(i) && !(watch(i) & GCDUNE_WATCH_ARMED);
+}
+
+static int arm(uint32_t from, uint32_t to)
+{
+	for (uint32_t i = from; i < to; i++)
+		set_watch(i, GCDUNE_WATCH_ARMED);
+	return gcdune_dirty_track(gcdune_block_address(from), gcdune_block_address(to));
+}
+
+static int disarm(uint32_t from, uint32_t to)
+{
+	gcdune_dirty_end(gcdune_block_address(from), gcdune_block_address(to));
+	for (uint32_t i = from; i < to; i++)
+		set_watch(i, 0);
+	return 0;
 }
 
 bool gcdune_remark_arm(void)
@@ -69,24 +103,56 @@ bool gcdune_remark_arm(void)
 
 	if (gcdune_dirty_begin(heap->base, gcdune_block_address(limit)))
 		return false;
-	__atomic_store_n(&heap->tracked, 1, __ATOMIC_SEQ_CST);
-	/* What comes into use later has not been armed, and so counts as written. */
-	if (each_used(end, gcdune_dirty_track) == 0)
+	/* What is armed already has only more to report. What comes into use later is not armed, and counts as written. */
+	if (each_run(0, end, is_unarmed, arm) == 0)
 		return true;
-	gcdune_remark_disarm();
+	disarm(0, end);
 	return false;
 }
 
-void gcdune_remark_disarm(void)
+/* Blocks in which nothing was written all through the cycle stay armed: likely they are written to as little until the
+ * next, and arming and disarming cost as much as a tenth of a fault for each page. But dead ones will be filled anew. */
+static bool is_to_be_disarmed(uint32_t i)
 {
-	__atomic_store_n(&heap->tracked, 0, __ATOMIC_SEQ_CST);
-	gcdune_dirty_end(heap->base, gcdune_block_address(edge()));
+	const struct gcdune_block *block = &heap->blocks[i];
+	uint8_t w = watch(i);
+
+	if (!(w & GCDUNE_WATCH_ARMED) || !gcdune_dirty_keeps())
+		return w != 0;
+	if (w & GCDUNE_WATCH_DIRTY)
+		return true;
+	if (block->use == GCDUNE_USE_SMALL)
+		return block->color != heap->color;
+	if (block->use == GCDUNE_USE_TAIL)
+		block = &heap->blocks[heap->spans[i].head];
+	return block->use != GCDUNE_USE_LARGE || *gcdune_block_states(block) != heap->color;
+}
+
+void gcdune_remark_disarm(uint32_t from, uint32_t to)
+{
+	each_run(from, to, is_to_be_disarmed, disarm);
+}
+
+void gcdune_remark_fill(uint32_t from, uint32_t to)
+{
+	while (from < to && !(watch(from) & GCDUNE_WATCH_ARMED))
+		from++;
+	while (from < to && !(watch(to - 1) & GCDUNE_WATCH_ARMED))
+		to--;
+	if (from == to)
+		return;
+	/* One call costs less than a fault for each page. */
+	gcdune_dirty_mark(gcdune_block_address(from), gcdune_block_address(to));
+	for (uint32_t i = from; i < to; i++)
+		set_watch(i, watch(i) & (uint8_t)~GCDUNE_WATCH_ARMED);
 }
 
 /* ---- Looking through ---- */
 
-static int push_range(uintptr_t begin, uintptr_t end)
+static int push_range(uint32_t first, uint32_t last)
 {
+	uintptr_t begin = gcdune_block_address(first), end = gcdune_block_address(last);
+
 	while (begin < end) {
 		size_t pages = (end - begin) / GCDUNE_PAGE;
 
@@ -101,7 +167,7 @@ static int push_range(uintptr_t begin, uintptr_t end)
 
 void gcdune_remark_push(void)
 {
-	each_used(edge(), push_range);
+	each_run(0, edge(), in_use, push_range);
 }
 
 size_t gcdune_remark_count(void)
@@ -139,7 +205,7 @@ static __attribute__((no_sanitize("address", "thread"))) void scan_part(struct g
 		for (unsigned i = 0; i < n; i++) {
 			uint8_t state = __atomic_load_n(batch[i].state, __ATOMIC_RELAXED);
 
-			if (state == m->white || state == GCDUNE_COLOR_KEY)
+			if (state == m->white || state == m->young || state == GCDUNE_COLOR_KEY)
 				gcdune_marker_push(m, batch[i].word);
 		}
 	}
@@ -173,33 +239,22 @@ static void scan_on_page(struct gcdune_marker *m, const struct gcdune_ref *ref, 
 	}
 }
 
-/* False: the owner of the block was just changing what it holds in reserve. */
-static bool small_page(struct gcdune_marker *m, uint32_t index, struct gcdune_block *block, uintptr_t page)
+static void small_page(struct gcdune_marker *m, uint32_t index, struct gcdune_block *block, uintptr_t page)
 {
 	size_t size = block->granules * GCDUNE_GRANULE;
 	uintptr_t base = gcdune_block_address(index);
 	unsigned first = (unsigned)((page - base) / size), last = (unsigned)((page + GCDUNE_PAGE - 1 - base) / size);
-	uint8_t states[GCDUNE_PAGE / GCDUNE_GRANULE + 1];
-	uint8_t *now = gcdune_block_states(block);
-	uint32_t turns = gcdune_thread_turns(index);
-	unsigned begin, end;
+	uint8_t *states = gcdune_block_states(block);
 
-	if (first >= block->nslots)
-		return true;
 	if (last >= block->nslots)
 		last = block->nslots - 1u;
-	for (unsigned slot = first; slot <= last; slot++)
-		states[slot - first] = __atomic_load_n(now + slot, __ATOMIC_ACQUIRE);
-	if (!gcdune_thread_reserve(index, turns, &begin, &end))
-		return false;
-	for (unsigned slot = first; slot <= last; slot++) {
-		if (states[slot - first] != m->black || (slot >= begin && slot < end))
+	for (unsigned slot = first; slot <= last && slot < block->nslots; slot++) {
+		if (__atomic_load_n(states + slot, __ATOMIC_ACQUIRE) != m->black)
 			continue;
-		struct gcdune_ref ref = {(char *)base + slot * size, now + slot, block};
+		struct gcdune_ref ref = {(char *)base + slot * size, states + slot, block};
 
 		scan_on_page(m, &ref, page);
 	}
-	return true;
 }
 
 static void scan_page(struct gcdune_marker *m, uintptr_t page)
@@ -209,13 +264,8 @@ static void scan_page(struct gcdune_marker *m, uintptr_t page)
 	uint8_t use = __atomic_load_n(&block->use, __ATOMIC_ACQUIRE);
 
 	if (use == GCDUNE_USE_SMALL) {
-		if (heap->kinds[block->kind].scan == GCDUNE_SCAN_NONE)
-			return;
-		for (unsigned tries = 0; tries < 4; tries++)
-			if (small_page(m, index, block, page))
-				return;
-		/* Then in the pause. */
-		gcdune_dirty_mark(page, page + GCDUNE_PAGE);
+		if (__atomic_load_n(&block->color, __ATOMIC_ACQUIRE) == m->black) /* else nothing in it is marked */
+			small_page(m, index, block, page);
 	} else if (use == GCDUNE_USE_LARGE || use == GCDUNE_USE_TAIL) {
 		struct gcdune_ref ref;
 
@@ -228,10 +278,15 @@ void gcdune_remark_range(struct gcdune_marker *m, uintptr_t begin, size_t pages)
 {
 	uint64_t bits[UNIT_PAGES / 64];
 	size_t found = 0;
+	bool rearm = !gcdune_mark_is_stopped();
+	uint32_t block = (uint32_t)((begin - heap->base) >> GCDUNE_BLOCK_SHIFT);
 
 	memset(bits, 0, sizeof bits);
-	gcdune_dirty_take(begin, pages, bits, !gcdune_mark_is_stopped());
+	gcdune_dirty_take(begin, pages, bits, rearm);
 	for (size_t i = 0; i < (pages + 63) / 64; i++) {
+		for (unsigned k = 0; k < 4 && bits[i]; k++) /* four blocks of 16 pages */
+			if (bits[i] >> (k * 16) & 0xffff)
+				set_watch(block + (uint32_t)i * 4 + k, (rearm ? GCDUNE_WATCH_ARMED : 0) | GCDUNE_WATCH_DIRTY);
 		for (uint64_t word = bits[i]; word; word &= word - 1) {
 			found++;
 			scan_page(m, begin + (i * 64 + (size_t)__builtin_ctzll(word)) * GCDUNE_PAGE);
@@ -252,7 +307,7 @@ void gcdune_remark_callbacks(void)
 		struct gcdune_block *block = &heap->blocks[i];
 
 		if ((block->use == GCDUNE_USE_SMALL || block->use == GCDUNE_USE_LARGE) &&
-		    heap->kinds[block->kind].stopped && block->color == heap->color)
+		    heap->kinds[block->kind].stopped && block->color == heap->black)
 			gcdune_mark_rescan_block(&gcdune_mark_main, i, NULL);
 	}
 }

@@ -7,8 +7,11 @@
 /* Has writes recorded from now on to all pages with objects that may hold pointers. Threads run. False: the dirty source
  * would not. */
 bool gcdune_remark_arm(void);
-/* Writes are not recorded any more, and cost nothing. Threads run. */
-void gcdune_remark_disarm(void);
+/* The cycle is over: of the blocks [FROM, TO) those that are written to cost nothing from now on. Threads run; the sweep
+ * has not come there yet. */
+void gcdune_remark_disarm(uint32_t from, uint32_t to);
+/* Blocks [FROM, TO) are about to be filled, by the calling thread in a critical section. */
+void gcdune_remark_fill(uint32_t from, uint32_t to);
 
 /* Pushes the heap's tracked part onto the main marker, to be looked through for dirty pages: by gcdune_remark_range. */
 void gcdune_remark_push(void);

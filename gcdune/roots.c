@@ -217,6 +217,8 @@ static void mark_own_stack_whole(const struct gcdune_thread *thread)
 		mark_range(low > thread->stack_low ? low : thread->stack_low, thread->stack_end);
 }
 
+static uint64_t look; /* at all threads; counts on */
+
 static struct gcdune_stack *find_stack(uintptr_t sp)
 {
 	for (struct gcdune_stack *stack = gcdune_stacks; stack; stack = stack->next)
@@ -242,7 +244,7 @@ static void mark_stack(struct gcdune_thread *thread, uintptr_t sp)
 	struct gcdune_stack *stack = find_stack(sp);
 
 	if (stack) {
-		stack->seen = gcdune_mark_epoch;
+		stack->seen = look;
 		mark_range(sp, stack->high);
 	} else if (thread->on_altstack && sp < thread->altstack_end) {
 		mark_range(sp, thread->altstack_end);
@@ -257,8 +259,6 @@ static void mark_stack(struct gcdune_thread *thread, uintptr_t sp)
 /* Every allocated slot of a pinned kind is a root. */
 static void mark_pinned(void)
 {
-	uint8_t white = gcdune_mark_white();
-
 	GCDUNE_EACH_BLOCK(i) {
 		struct gcdune_block *block = &heap->blocks[i];
 
@@ -268,7 +268,7 @@ static void mark_pinned(void)
 		const uint8_t *states = gcdune_block_states(block);
 
 		for (unsigned slot = 0; slot < block->nslots; slot++)
-			if (states[slot] == white)
+			if (gcdune_mark_is_unmarked(states[slot]))
 				gcdune_mark_object((char *)gcdune_block_address(i) +
 						   (size_t)slot * block->granules * GCDUNE_GRANULE);
 	}
@@ -277,12 +277,13 @@ static void mark_pinned(void)
 /* What belongs to threads and is read anew in each pause. */
 static void mark_threads(void)
 {
+	look++;
 	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next) {
 		mark_stack(thread, thread->sp);
 		mark_tls(thread);
 	}
 	for (struct gcdune_stack *stack = gcdune_stacks; stack; stack = stack->next)
-		if (stack->seen != gcdune_mark_epoch)
+		if (stack->seen != look)
 			mark_left_stack(stack->sp, stack->low, stack->high);
 	for (struct gcdune_start *start = gcdune_starts; start; start = start->next)
 		gcdune_mark_object(start->arg);
@@ -397,25 +398,60 @@ void gcdune_roots_read(void)
 	}
 }
 
-static void read_dirty(const struct noted *n)
+/* Calls VISIT for the dirty pages of a tracked range. */
+static void each_dirty(const struct noted *n, bool rearm, void (*visit)(uintptr_t page))
 {
-	uintptr_t from = page_up(n->begin), to = page_down(n->end);
-
-	gcdune_mark_root_range(&gcdune_mark_main, n->begin, from);
-	gcdune_mark_root_range(&gcdune_mark_main, to, n->end);
-	for (; from < to; from += 64 * GCDUNE_PAGE) {
+	for (uintptr_t from = page_up(n->begin), to = page_down(n->end); from < to; from += 64 * GCDUNE_PAGE) {
 		uint64_t bits = 0;
 		size_t pages = (to - from) / GCDUNE_PAGE;
 
 		pages = pages < 64 ? pages : 64;
-		if (!gcdune_dirty_take_root(from, pages, &bits))
+		if (!gcdune_dirty_take_root(from, pages, &bits, rearm))
 			bits = ~(uint64_t)0 >> (64 - pages);
-		for (; bits; bits &= bits - 1) {
-			uintptr_t page = from + (uintptr_t)__builtin_ctzll(bits) * GCDUNE_PAGE;
-
-			gcdune_mark_root_range(&gcdune_mark_main, page, page + GCDUNE_PAGE);
-		}
+		for (; bits; bits &= bits - 1)
+			visit(from + (uintptr_t)__builtin_ctzll(bits) * GCDUNE_PAGE);
 	}
+}
+
+static void read_page(uintptr_t page)
+{
+	gcdune_mark_root_range(&gcdune_mark_main, page, page + GCDUNE_PAGE);
+}
+
+static bool lost_page;
+
+static void read_copy_of_page(uintptr_t page)
+{
+	if (gcdune_os_copy(copy, (void *)page, GCDUNE_PAGE))
+		lost_page = true;
+	else
+		gcdune_mark_root_range(&gcdune_mark_main, (uintptr_t)copy, (uintptr_t)copy + GCDUNE_PAGE);
+}
+
+void gcdune_roots_reread(void)
+{
+	if (!gcdune_dirty_rearms())
+		return;
+	for (size_t i = 0; i < noted_count; i++) {
+		if (!noted[i].tracked)
+			continue;
+		lost_page = false;
+		each_dirty(&noted[i], true, read_copy_of_page);
+		if (lost_page)
+			noted[i].tracked = false; /* read it whole in the pause */
+	}
+}
+
+void gcdune_roots_threads(void)
+{
+	mark_threads();
+}
+
+static void read_dirty(const struct noted *n)
+{
+	gcdune_mark_root_range(&gcdune_mark_main, n->begin, page_up(n->begin));
+	gcdune_mark_root_range(&gcdune_mark_main, page_down(n->end), n->end);
+	each_dirty(n, false, read_page);
 }
 
 /* Lists change rarely, so the range is found where the last one was left, most of the time. */

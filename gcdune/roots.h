@@ -18,6 +18,10 @@ void gcdune_roots_note(void);
 void gcdune_roots_read(void);
 /* and from objects of pinned kinds; */
 void gcdune_roots_pinned(void);
+/* and from what was written to tracked ranges since; */
+void gcdune_roots_reread(void);
+/* and from what belongs to threads now, with the world stopped; */
+void gcdune_roots_threads(void);
 /* and with the world stopped again reads what may have changed since, and what belongs to threads; */
 void gcdune_roots_remark(void);
 /* and no longer tracks anything. Threads run. */

@@ -39,7 +39,7 @@ static pid_t owner;
 static const char *const phase_names[GCDUNE_PHASES] = {"stop",	 "roots", "mark",   "finalize",
 						       "verify", "sweep", "release"};
 static const char *const concurrent_names[GCDUNE_CONCURRENT_PHASES] = {"arm", "mark_beside", "preclean", "sweep_beside"};
-static const char *const kind_names[GCDUNE_STOP_KINDS] = {"whole", "flip", "final", "nothing"};
+static const char *const kind_names[GCDUNE_STOP_KINDS] = {"whole", "flip", "stacks", "final", "nothing"};
 static const char *const lost_names[GCDUNE_LOST_KINDS] = {"stop", "assist", "sleep", "block"};
 static const char *const reason_names[GCDUNE_CYCLE_REASONS] = {"budget", "no_memory", "asked", "torture"};
 

@@ -20,6 +20,7 @@ enum gcdune_phase {
 enum gcdune_stop_kind {
 	GCDUNE_STOP_WHOLE,   /* all of a collection */
 	GCDUNE_STOP_FLIP,    /* the beginning of a cycle that runs beside the program */
+	GCDUNE_STOP_STACKS,  /* a look at stacks shortly before that */
 	GCDUNE_STOP_FINAL,   /* its end */
 	GCDUNE_STOP_NOTHING, /* collections were disabled just then */
 	GCDUNE_STOP_KINDS

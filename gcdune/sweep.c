@@ -17,39 +17,44 @@
 static struct gcdune_heap *const heap = &gcdune_heap;
 
 /* One bit per slot of 16: taken, as far as allocation is concerned. Reading up to the unit's end is in bounds. */
-static unsigned taken16(const uint8_t *states, __m128i color, __m128i white, __m128i freed)
+struct taken {
+	__m128i color, white, black, freed;
+};
+
+static unsigned taken16(const uint8_t *states, const struct taken *t)
 {
 	__m128i v = _mm_load_si128((const __m128i *)states);
-	__m128i live = _mm_or_si128(_mm_cmpeq_epi8(v, color), _mm_cmpeq_epi8(v, white));
+	__m128i a = _mm_or_si128(_mm_cmpeq_epi8(v, t->color), _mm_cmpeq_epi8(v, t->white));
+	__m128i b = _mm_or_si128(_mm_cmpeq_epi8(v, t->black), _mm_cmpeq_epi8(v, t->freed));
 
-	return (unsigned)_mm_movemask_epi8(_mm_or_si128(live, _mm_cmpeq_epi8(v, freed)));
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(a, b));
 }
 
 bool gcdune_sweep_run(const struct gcdune_block *block, unsigned from, unsigned *begin, unsigned *end)
 {
 	const uint8_t *states = gcdune_block_states(block);
-	const __m128i color = _mm_set1_epi8((char)heap->color), white = _mm_set1_epi8((char)heap->white);
-	const __m128i freed = _mm_set1_epi8((char)GCDUNE_COLOR_FREED);
+	const struct taken t = {_mm_set1_epi8((char)heap->color), _mm_set1_epi8((char)heap->white),
+				_mm_set1_epi8((char)heap->black), _mm_set1_epi8((char)GCDUNE_COLOR_FREED)};
 	unsigned n = block->nslots, i = from & ~15u, mask, first;
 
 	if (from >= n)
 		return false;
-	mask = ~taken16(states + i, color, white, freed) & 0xffffu & (0xffffu << (from & 15));
+	mask = ~taken16(states + i, &t) & 0xffffu & (0xffffu << (from & 15));
 	while (!mask) {
 		i += 16;
 		if (i >= n)
 			return false;
-		mask = ~taken16(states + i, color, white, freed) & 0xffffu;
+		mask = ~taken16(states + i, &t) & 0xffffu;
 	}
 	first = i + (unsigned)__builtin_ctz(mask);
 	if (first >= n)
 		return false;
-	mask = taken16(states + i, color, white, freed) & (0xffffu << (first & 15));
+	mask = taken16(states + i, &t) & (0xffffu << (first & 15));
 	while (!mask) {
 		i += 16;
 		if (i >= n)
 			break;
-		mask = taken16(states + i, color, white, freed);
+		mask = taken16(states + i, &t);
 	}
 	unsigned last = mask ? i + (unsigned)__builtin_ctz(mask) : n;
 
@@ -111,6 +116,7 @@ void gcdune_sweep_begin(void)
 {
 	memset(heap->sweep, 0xff, sizeof heap->sweep);
 	heap->swept = 0;
+	heap->sweep_limit = heap->nblocks;
 	heap->sweeping = true;
 }
 
@@ -157,7 +163,7 @@ bool gcdune_sweep_some(unsigned count)
 			heap->sweeping = false;
 			break;
 		}
-		if (!count--)
+		if (i >= heap->sweep_limit || !count--)
 			return true;
 		heap->swept = i + 1; /* first: what is given back here is behind the sweep */
 		sweep_block(i);
@@ -168,13 +174,14 @@ bool gcdune_sweep_some(unsigned count)
 /* Blocks under one hold of the lock: some microseconds. */
 enum { PIECE = 128 };
 
-void gcdune_sweep_finish(void)
+void gcdune_sweep_up_to(uint32_t limit)
 {
 	bool more;
 
 	do {
 		pthread_mutex_lock(&heap->lock);
-		more = gcdune_sweep_some(PIECE);
+		heap->sweep_limit = limit;
+		more = gcdune_sweep_some(PIECE) && heap->swept < limit;
 		pthread_mutex_unlock(&heap->lock);
 	} while (more);
 }
@@ -186,7 +193,7 @@ static void forget_if_old(uint8_t *value)
 	uint8_t v = __atomic_load_n(value, __ATOMIC_RELAXED);
 
 	/* The owner of an open block may be taking the slot just now. */
-	if (v && v != heap->color && v != heap->white && v != GCDUNE_COLOR_FREED)
+	if (v && v != heap->color && v != GCDUNE_COLOR_FREED)
 		__atomic_compare_exchange_n(value, &v, GCDUNE_COLOR_FREE, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
@@ -205,7 +212,8 @@ static void forget_old(uint32_t i)
 
 void gcdune_sweep_old_colors(void)
 {
-	if (heap->color != 100 && heap->color != 225)
+	/* Between cycles colours are odd, for each takes two. In a child that gave one up, all three may be in use. */
+	if ((heap->color != 101 && heap->color != 225) || heap->white != heap->color)
 		return;
 	for (uint32_t i = 0; i < heap->nblocks;) {
 		pthread_mutex_lock(&heap->lock);
@@ -227,10 +235,10 @@ void gcdune_sweep_unwhiten(void)
 		uint8_t *states = gcdune_block_states(block);
 
 		for (unsigned s = 0; s < block->nslots; s++)
-			if (states[s] == heap->white)
-				states[s] = heap->color;
-		if (block->color == heap->white)
-			block->color = heap->color;
+			if (states[s] == heap->white || states[s] == heap->color)
+				states[s] = heap->black;
+		if (block->color == heap->white || block->color == heap->color)
+			block->color = heap->black;
 	}
-	heap->white = heap->color;
+	heap->white = heap->color = heap->black;
 }

@@ -12,13 +12,14 @@ void gcdune_sweep_begin(void);
 /* Sweeps COUNT blocks: frees those without a live object, and puts others on the sweep lists. False: all are done.
  * heap.lock, or the world stopped. */
 bool gcdune_sweep_some(unsigned count);
-/* The rest, in pieces under heap.lock that no one notices. Threads run. */
-void gcdune_sweep_finish(void);
+/* All below LIMIT, in pieces under heap.lock that no one notices; threads that need a block go no further either. Threads
+ * run. */
+void gcdune_sweep_up_to(uint32_t limit);
 
 /* Forgets old colours, now and then: a value that is nobody's is made COLOR_FREE before its number comes round again.
  * Threads run. */
 void gcdune_sweep_old_colors(void);
-/* What is white becomes black, with all that is: the cycle was given up (in the child of a fork). World stopped. */
+/* What is white or young becomes black, if there is any: the cycle was given up (in the child of a fork). World stopped. */
 void gcdune_sweep_unwhiten(void);
 
 /* Puts a block that is neither OPEN nor LISTED on its list, unless the sweep is still to come by. heap.lock. */

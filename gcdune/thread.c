@@ -82,8 +82,8 @@ uint32_t gcdune_thread_turns(uint32_t index)
 
 /* The caller read TURNS, then states, then asks here. If TURNS still holds, the block had one owner, or none, all the
  * while, and a slot that showed the colour either is an object or was in that owner's reserve when its state was read.
- * `next' only grows within a run, so what is beyond the value read here was in reserve then and is skipped; what is
- * allocated later is written later, and seen as a write. Run and cursor are read in the order opposite to that in which
+ * `next' only grows within a run, and a thread moves it before it lets anyone see the object (gcdune-inline.h): what is
+ * beyond the value read here was no one's when the caller found a pointer to it. Run and cursor are read in the order opposite to that in which
  * next_run writes them (first `next', then `end', then the states): if `end' is the new run's, so is `next'; if `next'
  * alone is, it lies beyond the old `end', and the states were read before any of the new run showed. Records are never
  * unmapped (meta.c), so a stale pointer to one can be followed, and TURNS tells. */
@@ -121,7 +121,7 @@ static void drop_freed(struct gcdune_run *run)
 	run->nfreed = 0;
 }
 
-void gcdune_thread_blacken(struct gcdune_thread *thread, uint8_t black)
+void gcdune_thread_color(struct gcdune_thread *thread, uint8_t color)
 {
 	EACH_RUN(thread, cache, kind, cls)
 	{
@@ -133,10 +133,10 @@ void gcdune_thread_blacken(struct gcdune_thread *thread, uint8_t black)
 		if (run->block == GCDUNE_NO_BLOCK)
 			continue;
 		run_rest(cache, cls, &begin, &end);
-		memset(gcdune_block_states(&heap->blocks[run->block]) + begin, black, end - begin);
+		memset(gcdune_block_states(&heap->blocks[run->block]) + begin, color, end - begin);
 		/* What will be allocated here is not marked, but makes the block one with something in it. */
-		if (black)
-			heap->blocks[run->block].color = black;
+		if (color)
+			heap->blocks[run->block].color = color;
 	}
 }
 

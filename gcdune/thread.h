@@ -32,7 +32,7 @@ struct gcdune_stack {
 	struct gcdune_stack *next, **link;
 	uintptr_t low, high;
 	_Atomic uintptr_t sp; /* where it was left; 0: never entered */
-	uintptr_t seen;	      /* gcdune_mark_epoch when a thread was last found running on it */
+	uint64_t seen;	      /* number of the look (roots.c) at which a thread was last found running on it */
 };
 
 enum gcdune_thread_state { GCDUNE_THREAD_RUNNING, GCDUNE_THREAD_BLOCKED };
@@ -98,12 +98,12 @@ struct gcdune_thread *gcdune_thread_get(void);
 /* The cache of KIND, made if need be; critical section. NULL when there is no memory. */
 struct gcdune_cache *gcdune_thread_cache(struct gcdune_thread *thread, unsigned kind);
 
-/* World stopped: makes what THREAD has taken but not used look allocated in colour BLACK, so that it stays the
- * thread's. Slots on its lists of freed ones go back to their blocks. */
-void gcdune_thread_blacken(struct gcdune_thread *thread, uint8_t black);
-/* The slots of block INDEX that its owner has in reserve: [*begin, *end) carry the current colour but are no objects, and
- * hold whatever lay there. Any thread, also while the owner runs: true only if nothing that mattered has changed since
- * the caller, with TURNS from gcdune_thread_turns, looked at the states of slots. */
+/* World stopped: what THREAD has taken but not used gets COLOR, so that it stays the thread's. Slots on its lists of freed
+ * ones go back to their blocks. */
+void gcdune_thread_color(struct gcdune_thread *thread, uint8_t color);
+/* The slots of block INDEX that its owner has in reserve: [*begin, *end) carry the colour of new objects but are none,
+ * and hold whatever lay there. Any thread, also while the owner runs: true only if nothing that mattered has changed
+ * since the caller, with TURNS from gcdune_thread_turns, looked at the states of slots. */
 uint32_t gcdune_thread_turns(uint32_t index);
 bool gcdune_thread_reserve(uint32_t index, uint32_t turns, unsigned *begin, unsigned *end);
 /* Gives all of it back. For a thread that is gone or going; heap.lock. */

@@ -42,7 +42,7 @@ static void check_pushed(struct gcdune_marker *m, const struct gcdune_ref *from)
 			*to.state = m->white;
 			gcdune_options.verify_plant = 0;
 		}
-		if (*to.state != m->white)
+		if (*to.state != m->white && *to.state != m->young)
 			continue;
 		if (heap->strict_interior && !(entry & GCDUNE_ENTRY_ROOT) &&
 		    !gcdune_displacement_valid((entry & ~GCDUNE_ENTRY_ROOT) - (uintptr_t)to.object))
@@ -146,19 +146,18 @@ static void check_threads(void)
 void gcdune_verify_marked(void)
 {
 	struct gcdune_marker m = {
-		.white = gcdune_mark_white(), .black = gcdune_mark_black(), .segment = gcdune_segment_take()};
+		.white = gcdune_mark_white(), .young = heap->color, .black = heap->black, .segment = gcdune_segment_take()};
 
 	if (!m.segment)
 		return; /* no memory to check with */
 	m.top = m.segment->entries;
 	gcdune_worklist_helpers(0); /* nothing here is to be shared */
-	/* What threads hold in reserve is black but no object, and may be full of old pointers: out of the way for the
-	 * walk. */
+	/* What threads hold in reserve looks like objects: out of the way for the walk. */
 	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next)
-		gcdune_thread_blacken(thread, GCDUNE_COLOR_FREE);
+		gcdune_thread_color(thread, GCDUNE_COLOR_FREE);
 	each_block(check_block, &m);
 	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next)
-		gcdune_thread_blacken(thread, m.black);
+		gcdune_thread_color(thread, heap->color);
 	gcdune_segment_give(m.segment);
 	if (m.spare)
 		gcdune_segment_give(m.spare);

@@ -1,5 +1,5 @@
 /* gcdune_event_set: each collection is announced as BEGIN, STOPPED, RESUME, END, in that order, the two in the
- * middle perhaps twice; growth as GREW;
+ * middle perhaps several times; growth as GREW;
  * the callback may be changed and taken away, and may allocate where the interface says that threads run.
  *
  * TEST-FLAGS: timeout=60 torture=yes
@@ -70,10 +70,9 @@ int main(void)
 	CHECK(gcdune_event_set(NULL) == callback);
 	CHECK(!out_of_order);
 	CHECK_EQ(counts[GCDUNE_EVENT_BEGIN], stats_now().collections - before);
-	/* One that runs beside the program stops it twice. END comes to the next thread that allocates, and stands for all
+	/* One that runs beside the program stops it several times. END comes to the next thread that allocates, and stands for all
 	 * before. */
 	CHECK(counts[GCDUNE_EVENT_STOPPED] >= counts[GCDUNE_EVENT_BEGIN]);
-	CHECK(counts[GCDUNE_EVENT_STOPPED] <= 2 * counts[GCDUNE_EVENT_BEGIN]);
 	CHECK_EQ(counts[GCDUNE_EVENT_RESUME], counts[GCDUNE_EVENT_STOPPED]);
 	CHECK(counts[GCDUNE_EVENT_END] <= counts[GCDUNE_EVENT_BEGIN]);
 	CHECK(counts[GCDUNE_EVENT_END] >= 10);

@@ -27,8 +27,8 @@ n = find(s, "collections")
 assert isinstance(n, int) and n > 0, "collections: %r" % (n,)
 pauses = find(s, "pauses")
 count = len(pauses) if isinstance(pauses, list) else find(pauses, "count") if isinstance(pauses, dict) else pauses
-# A cycle that runs beside the program has two; one more may be under way at exit.
-assert n <= count <= 2 * n + 1, "%r pauses for %r collections" % (count, n)
+# A cycle that runs beside the program has several.
+assert count >= n, "%r pauses for %r collections" % (count, n)
 for name in "bytes_allocated", "bytes_live", "bytes_heap_peak":
     assert isinstance(find(s, name), int), name + " is missing"
 flat = json.dumps(s)

@@ -66,9 +66,8 @@ void gcdune_dirty_check_take(uintptr_t begin, size_t pages, const uint64_t *bits
 	}
 }
 
-void gcdune_dirty_check_end(void)
+void gcdune_dirty_check_end(uintptr_t begin, uintptr_t end)
 {
-	if (sums)
-		memset(sums, 0, npages * sizeof *sums);
-	npages = 0;
+	for (size_t page = page_of(begin); page < page_of(end) && page < npages; page++)
+		sums[page] = 0;
 }

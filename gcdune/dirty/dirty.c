@@ -88,6 +88,11 @@ bool gcdune_dirty_rearms(void)
 	return source && source->rearms;
 }
 
+bool gcdune_dirty_keeps(void)
+{
+	return source && source->keeps;
+}
+
 int gcdune_dirty_begin(uintptr_t begin, uintptr_t end)
 {
 	if (!source)
@@ -130,14 +135,15 @@ void gcdune_dirty_take(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm
 
 void gcdune_dirty_mark(uintptr_t begin, uintptr_t end)
 {
-	source->mark(begin, end);
+	if (is_open)
+		source->mark(begin, end);
 }
 
 void gcdune_dirty_end(uintptr_t begin, uintptr_t end)
 {
 	source->end(begin, end);
 	if (gcdune_options.verify > 1)
-		gcdune_dirty_check_end();
+		gcdune_dirty_check_end(begin, end);
 }
 
 bool gcdune_dirty_track_root(uintptr_t begin, uintptr_t end)
@@ -145,9 +151,9 @@ bool gcdune_dirty_track_root(uintptr_t begin, uintptr_t end)
 	return source && source->anywhere && source->attach(begin, end) == 0 && source->track(begin, end) == 0;
 }
 
-bool gcdune_dirty_take_root(uintptr_t begin, size_t pages, uint64_t *bits)
+bool gcdune_dirty_take_root(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm)
 {
-	return source->take(begin, pages, bits, false) == 0;
+	return source->take(begin, pages, bits, rearm) == 0;
 }
 
 void gcdune_dirty_end_root(uintptr_t begin, uintptr_t end)

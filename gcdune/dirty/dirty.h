@@ -4,8 +4,7 @@
  * other page counts as written: one never tracked, one given back to the kernel, one whose mapping changed. So a source
  * may report too much and never too little, and what is unknown to it needs no care. Ranges are whole pages.
  *
- * The collector tracks from the beginning of a cycle to its end. gcdune_dirty_mark may be called by any thread in a
- * critical section meanwhile; everything else by the thread that runs the cycle, and take by markers, on ranges of
+ * gcdune_dirty_mark may be called by any thread in a critical section; everything else by the thread that runs the cycle, and take by markers, on ranges of
  * their own. Operating-system calls of this subject are in this folder. */
 #ifndef GCDUNE_DIRTY_H
 #define GCDUNE_DIRTY_H
@@ -18,6 +17,7 @@ struct gcdune_dirty_source {
 	const char *name;
 	bool anywhere; /* not only the heap: also data segments */
 	bool rearms;   /* take can make pages clean again */
+	bool keeps;    /* between cycles a tracked page is as good as any other but for its first write */
 
 	/* Gets ready; 0 or a negative errno. */
 	int (*open)(void);
@@ -47,6 +47,9 @@ const char *gcdune_dirty_name(void);
 /* Whether take makes pages clean again. */
 bool gcdune_dirty_rearms(void);
 
+/* Whether pages may stay tracked between cycles. */
+bool gcdune_dirty_keeps(void);
+
 /* A cycle begins: the heap is in [BEGIN, END), and may grow there. 0 or a negative errno. */
 int gcdune_dirty_begin(uintptr_t begin, uintptr_t end);
 int gcdune_dirty_track(uintptr_t begin, uintptr_t end);
@@ -57,7 +60,7 @@ void gcdune_dirty_end(uintptr_t begin, uintptr_t end);
 
 /* The same for memory elsewhere. False: it cannot be tracked. */
 bool gcdune_dirty_track_root(uintptr_t begin, uintptr_t end);
-bool gcdune_dirty_take_root(uintptr_t begin, size_t pages, uint64_t *bits);
+bool gcdune_dirty_take_root(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm);
 void gcdune_dirty_end_root(uintptr_t begin, uintptr_t end);
 
 void gcdune_dirty_after_fork(void);
@@ -68,6 +71,6 @@ const char *gcdune_dirty_selftest(const struct gcdune_dirty_source *source);
 /* check.c: GCDUNE_VERIFY=2. What the memory itself says, page by page, against the source. */
 void gcdune_dirty_check_track(uintptr_t begin, uintptr_t end);
 void gcdune_dirty_check_take(uintptr_t begin, size_t pages, const uint64_t *bits, bool rearm);
-void gcdune_dirty_check_end(void);
+void gcdune_dirty_check_end(uintptr_t begin, uintptr_t end);
 
 #endif
