@@ -226,7 +226,10 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			while (heap->disabled)
 				gcdune_os_sleep(1000000);
 			gcdune_mark_adapt();
+			uint64_t began = gcdune_os_now();
+
 			preclean(reason);
+			last_ns = began; /* the stops in between count for both */
 			concurrent_over(GCDUNE_CONCURRENT_PRECLEAN);
 			phase = STOP;
 			break;
@@ -270,6 +273,7 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			marked = gcdune_mark_end();
 			heap->live_bytes = marked.bytes;
 			heap->leaf_bytes = marked.leaf_bytes;
+			heap->young_bytes = marked.young_bytes;
 			gcdune_sweep_begin();
 			if (concurrent)
 				heap->sweep_limit = 0;

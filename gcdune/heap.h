@@ -188,7 +188,8 @@ struct gcdune_heap {
 	/* The cycle (cycle.c). */
 	_Atomic uint64_t collections;
 	size_t live_bytes; /* by the last collection */
-	size_t leaf_bytes; /* of these, leaf objects' */
+	size_t leaf_bytes;  /* of these, leaf objects' */
+	size_t young_bytes; /* of these, what was made while the cycle ran */
 	size_t root_bytes;
 };
 

@@ -42,7 +42,7 @@ static bool stopped;	 /* the world is: this is the pause */
 static unsigned helpers; /* that exist */
 static unsigned cores, wanted_helpers;
 static _Atomic unsigned took_part;
-static _Atomic uint64_t helper_bytes, helper_leaf_bytes, helper_objects;
+static _Atomic uint64_t helper_bytes, helper_leaf_bytes, helper_young_bytes, helper_objects;
 
 /* ---- Scanning ---- */
 
@@ -172,6 +172,17 @@ static __attribute__((noinline)) bool in_reserve(const struct gcdune_marker *m, 
 	}
 }
 
+/* Much of what is found was made since the cycle began: the marker may be following a list to whose end the program
+ * appends, faster than it can follow. Threads that allocate slow down until it has caught up. */
+static __attribute__((noinline)) void chase(const struct gcdune_marker *m)
+{
+	const uint64_t some = (uint64_t)512 << 10;
+	unsigned times = m->young_bytes > m->bytes / 4 + some ? 15 : m->young_bytes > m->bytes / 8 + some ? 3 : 0;
+
+	if (times > heap->throttle && !stopped && !m->assist)
+		heap->throttle = times;
+}
+
 static inline __attribute__((always_inline)) void visit(struct gcdune_marker *m, const struct gcdune_ref *ref)
 {
 	uint8_t state = __atomic_load_n(ref->state, __ATOMIC_RELAXED);
@@ -180,6 +191,7 @@ static inline __attribute__((always_inline)) void visit(struct gcdune_marker *m,
 		if (__builtin_expect(state == m->young, 0)) {
 			if (in_reserve(m, ref))
 				return;
+			m->young_bytes += gcdune_ref_size(ref);
 		} else if (__builtin_expect(state == GCDUNE_COLOR_KEY, 0)) {
 			gcdune_ephemeron_visit_key(m, ref);
 		} else {
@@ -189,8 +201,12 @@ static inline __attribute__((always_inline)) void visit(struct gcdune_marker *m,
 	__atomic_store_n(ref->state, m->black, __ATOMIC_RELAXED);
 	if (__atomic_load_n(&ref->block->color, __ATOMIC_RELAXED) != m->black)
 		__atomic_store_n(&ref->block->color, m->black, __ATOMIC_RELAXED);
-	if (!(++m->objects & (SHARE_EVERY - 1)) && gcdune_worklist_wanted())
-		gcdune_marker_share(m);
+	if (!(++m->objects & (SHARE_EVERY - 1))) {
+		if (gcdune_worklist_wanted())
+			gcdune_marker_share(m);
+		if (__builtin_expect(m->young_bytes > m->bytes / 8, 0))
+			chase(m);
+	}
 	size_t granules = ref->block->granules;
 
 	if (__builtin_expect(ref->block->flags & GCDUNE_BLOCK_WORDS, 1)) {
@@ -272,8 +288,9 @@ static void add_up(struct gcdune_marker *m)
 {
 	helper_bytes += m->bytes;
 	helper_leaf_bytes += m->leaf_bytes;
+	helper_young_bytes += m->young_bytes;
 	helper_objects += m->objects;
-	m->bytes = m->leaf_bytes = m->objects = 0;
+	m->bytes = m->leaf_bytes = m->young_bytes = m->objects = 0;
 	while (m->ephemerons) {
 		struct gcdune_ephemeron *e = m->ephemerons, *head = gcdune_mark_ephemerons;
 
@@ -470,11 +487,12 @@ struct gcdune_marked gcdune_mark_end(void)
 	struct gcdune_marked marked = {
 		.bytes = m->bytes + atomic_exchange(&helper_bytes, 0),
 		.leaf_bytes = m->leaf_bytes + atomic_exchange(&helper_leaf_bytes, 0),
+		.young_bytes = m->young_bytes + atomic_exchange(&helper_young_bytes, 0),
 		.objects = m->objects + atomic_exchange(&helper_objects, 0),
 		.markers = 1 + took_part,
 	};
 
-	m->bytes = m->leaf_bytes = m->objects = 0;
+	m->bytes = m->leaf_bytes = m->young_bytes = m->objects = 0;
 	heap->marking = 0;
 	heap->color = heap->white = black;
 	color_reserves();
@@ -644,7 +662,7 @@ void gcdune_mark_after_fork(void)
 	/* A cycle that was under way is given up, with all that its markers held. Colours are put right when the next
 	 * one begins. */
 	helpers = 0;
-	helper_bytes = helper_leaf_bytes = helper_objects = 0;
+	helper_bytes = helper_leaf_bytes = helper_young_bytes = helper_objects = 0;
 	gcdune_mark_ephemerons = NULL;
 	gcdune_mark_overflowed = gcdune_roots_overflowed = false;
 	stopped = gcdune_mark_push_only = false;

@@ -25,7 +25,7 @@ struct gcdune_marker {
 	unsigned head, tail; /* of the queue, counting on */
 	struct gcdune_ref queue[GCDUNE_QUEUE];
 	uint64_t bytes, objects; /* marked; of the bytes, those of leaf objects: */
-	uint64_t leaf_bytes;
+	uint64_t leaf_bytes, young_bytes;
 	struct gcdune_ephemeron *ephemerons; /* pending */
 };
 
@@ -59,7 +59,7 @@ void gcdune_ephemeron_visit_key(struct gcdune_marker *marker, const struct gcdun
 /* Clears ephemerons with dead keys. After a drain. */
 void gcdune_mark_clear_ephemerons(void);
 struct gcdune_marked {
-	uint64_t bytes, leaf_bytes, objects;
+	uint64_t bytes, leaf_bytes, young_bytes, objects; /* leaf and young ones are among the bytes */
 	unsigned markers;
 };
 /* What is not black is dead from now on. Returns what was marked. World stopped. */

@@ -35,20 +35,26 @@ static size_t allowance, headroom;
 static size_t goal;	 /* bytes the heap may hold without growing: live, and free for the next cycle */
 static uint64_t goal_at; /* when it was set */
 
-static size_t budget(void)
+static size_t budget(bool concurrent)
 {
-	/* The share pays for marking. A leaf object costs memory but hardly any marking, so it counts for less. */
-	size_t cost = heap->live_bytes - heap->leaf_bytes + heap->leaf_bytes / LEAF_SHARE + heap->root_bytes;
-	size_t share = cost / 100 * gcdune_options.growth;
-	size_t least = heap->live_bytes + MAX(share, LEAST);
+	/* The share pays for marking. A leaf object costs memory but hardly any marking, so it counts for less. What was
+	 * made while the cycle ran and found alive may have been so just then: a marker that follows a queue to which the
+	 * program appends meanwhile finds all that ever passed through it. So it earns no share, and half of it is to be
+	 * gone by the next time. */
+	size_t old = heap->live_bytes - heap->young_bytes;
+	size_t cost = old - MIN(old, heap->leaf_bytes) + MIN(old, heap->leaf_bytes) / LEAF_SHARE + heap->root_bytes;
+	size_t share = cost / 100 * gcdune_options.growth, doubtful = heap->young_bytes / 2;
+	size_t least = heap->live_bytes + MAX(share > doubtful ? share - doubtful : 0, LEAST);
 	size_t held = (heap->blocks_used + heap->blocks_dirty) << GCDUNE_BLOCK_SHIFT;
 
 	uint64_t now = gcdune_os_now(), since = MIN(now - goal_at, DECAY_NS);
 
 	goal = goal > least ? goal - (size_t)((double)(goal - least) * (double)since / (double)DECAY_NS) : least;
 	goal_at = now;
-	/* An eighth of what is held beyond is left out: slots of sizes that no one asks for. */
-	size_t b = MAX(least, MIN(goal, held - (held - MIN(held, heap->live_bytes)) / 8)) - heap->live_bytes;
+	/* A part of what is held beyond is left out: slots of sizes that no one asks for, and, if the program runs on
+	 * when the cycle begins, what it takes before the sweep has come by. */
+	size_t beyond = held - MIN(held, heap->live_bytes);
+	size_t b = MAX(least, MIN(goal, held - beyond / (concurrent ? 4 : 8))) - heap->live_bytes;
 
 	/* Close to the limit, collect rather before it is reached than because it was. */
 	if (heap->limit && heap->live_bytes + b > heap->limit) {
@@ -73,7 +79,7 @@ void gcdune_heap_limit_set(size_t limit)
 void gcdune_pacer_init(void)
 {
 	gcdune_heap_limit_set(gcdune_options.heap_limit);
-	allowance = MAX(budget(), gcdune_options.heap_initial);
+	allowance = MAX(budget(false), gcdune_options.heap_initial);
 	heap->trigger = (int64_t)allowance;
 }
 
@@ -93,7 +99,7 @@ void gcdune_pacer_cycle_end(bool concurrent)
 	heap->allocated_before += (uint64_t)(heap->allocated > 0 ? heap->allocated : 0);
 	heap->allocated = 0;
 	heap->root_bytes = gcdune_roots_bytes();
-	size_t b = budget();
+	size_t b = budget(concurrent);
 
 	if (heap->live_bytes + b < gcdune_options.heap_initial)
 		b = gcdune_options.heap_initial - heap->live_bytes;
@@ -111,15 +117,15 @@ void gcdune_pacer_cycle_end(bool concurrent)
 
 unsigned gcdune_pacer_debt(unsigned *sleep)
 {
-	int64_t over = heap->allocated - heap->trigger, share = (int64_t)MAX(allowance, 8 * LEAST);
+	int64_t over = heap->allocated - heap->trigger, share = (int64_t)MAX(allowance, 2 * LEAST);
 
 	*sleep = 0;
 	if (!heap->marking)
 		return 0;
 	/* The further it is ahead, the longer; it never waits for the end, which may be far. */
 	if (!heap->disabled)
-		*sleep = over > 2 * share ? 15 : over > share ? 3 : over > share / 2;
-	/* One piece for each block of 64 KiB or so, of more than as much. */
+		*sleep = over > share ? 15 : over > share / 2 ? 3 : over > share / 4;
+	/* At each piece of a few KiB allocated; more than as much. */
 	return 512;
 }
 
