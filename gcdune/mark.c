@@ -35,7 +35,7 @@ enum { MOST_HELPERS = 63, SHARE_EVERY = 64, BURST = GCDUNE_QUEUE / 2, SMALL_GRAN
 static const size_t BYTES_PER_MARKER = (size_t)2 << 20;
 
 struct gcdune_marker gcdune_mark_main;
-bool gcdune_mark_push_only;
+bool gcdune_mark_push_only, gcdune_mark_check_roots;
 uintptr_t gcdune_mark_epoch;
 static uint8_t white, young, black;
 static bool stopped;	 /* the world is: this is the pause */
@@ -179,6 +179,9 @@ static __attribute__((noinline)) void chase(const struct gcdune_marker *m)
 	const uint64_t some = (uint64_t)512 << 10;
 	unsigned times = m->young_bytes > m->bytes / 4 + some ? 15 : m->young_bytes > m->bytes / 8 + some ? 3 : 0;
 
+	/* A list leaves next to nothing on the stack. */
+	if (m->below || m->top - m->segment->entries > 16 || m->head - m->tail > 16)
+		return;
 	if (times > heap->throttle && !stopped && !m->assist)
 		heap->throttle = times;
 }
@@ -535,6 +538,18 @@ bool gcdune_mark_assist(unsigned some)
 
 /* ---- Roots and single objects ---- */
 
+/* For verify.c: when marking is over, a root leads to nothing unmarked. But something young may have been made where a
+ * word that was read before, and not written since, happens to point. */
+static void check_root(uintptr_t address, const uintptr_t *word)
+{
+	struct gcdune_ref ref;
+
+	if (!gcdune_resolve(address, &ref) || !gcdune_mark_is_unmarked(*ref.state) || *ref.state == young)
+		return;
+	gcdune_panic("verify: root %p in %s leads to unmarked object %p (kind %u, %zu bytes)", (const void *)word,
+		     gcdune_roots_place(), (void *)ref.object, ref.block->kind, gcdune_ref_size(&ref));
+}
+
 /* A word that equals the start of a slot may also be a pointer one past the end of the object before it, if that fills
  * its slot; a root may be all that holds that one. (Were this done for every slot, a dropped tree would live as long as
  * a pointer to the object that happened to be allocated next: GCBench's stretch tree does.) */
@@ -553,15 +568,20 @@ __attribute__((no_sanitize("address", "thread"))) void gcdune_mark_root_range(st
 		for (; word < stop; word++) {
 			uintptr_t w = *word;
 
-			if (w - base >= size)
+			if (w - base > size) /* one past the last block counts */
 				continue;
+			if (__builtin_expect(gcdune_mark_check_roots, 0))
+				check_root(w, word);
 			gcdune_marker_push(m, w | GCDUNE_ENTRY_ROOT);
 			if (w & (GCDUNE_GRANULE - 1) || w == base)
 				continue;
 			const struct gcdune_block *before = &heap->blocks[(w - 1 - base) >> GCDUNE_BLOCK_SHIFT];
 
-			if (before->flags & GCDUNE_BLOCK_EXACT || before->granules == 0)
-				gcdune_marker_push(m, (w - 1) | GCDUNE_ENTRY_ROOT);
+			if (!(before->flags & GCDUNE_BLOCK_EXACT) && before->granules != 0)
+				continue;
+			if (__builtin_expect(gcdune_mark_check_roots, 0))
+				check_root(w - 1, word);
+			gcdune_marker_push(m, (w - 1) | GCDUNE_ENTRY_ROOT);
 		}
 		/* Roots must not pile up: large ranges of them are marked from as they are read. But in the pause that
 		 * begins a cycle nothing is marked. */

@@ -44,8 +44,8 @@ bool gcdune_mark_is_stopped(void);
 void gcdune_mark_adapt(void);
 /* Counts flips; never 0 after the first. */
 extern uintptr_t gcdune_mark_epoch __attribute__((visibility("hidden")));
-/* While set, roots are pushed and nothing is marked. */
-extern bool gcdune_mark_push_only __attribute__((visibility("hidden")));
+/* While set, roots are pushed and nothing is marked; or looked at, and one that leads to something unmarked is a panic. */
+extern bool gcdune_mark_push_only, gcdune_mark_check_roots __attribute__((visibility("hidden")));
 /* Marks until nothing is left, with the helpers; but for ephemerons that were met before their keys. */
 void gcdune_mark_run(void);
 /* The same, with those whose keys are alive. */

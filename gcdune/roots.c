@@ -494,6 +494,27 @@ void gcdune_roots_pinned(void)
 		mark_pinned();
 }
 
+static const char *place = "a data segment or added range";
+
+const char *gcdune_roots_place(void)
+{
+	return place;
+}
+
+void gcdune_roots_verify(void)
+{
+	size_t before = bytes;
+
+	gcdune_mark_check_roots = true;
+	each_range(mark_part);
+	place = "a thread's stack, registers or thread-local storage";
+	mark_threads();
+	place = "a data segment or added range";
+	gcdune_mark_check_roots = false;
+	bytes = before;
+	gcdune_mark_run(); /* nothing, but what was pushed must go */
+}
+
 size_t gcdune_roots_bytes(void)
 {
 	return bytes;

@@ -27,6 +27,11 @@ void gcdune_roots_remark(void);
 /* and no longer tracks anything. Threads run. */
 void gcdune_roots_forget(void);
 
+/* Aborts if a root leads to something unmarked. World stopped, after marking. */
+void gcdune_roots_verify(void);
+/* Where the root range that is being read lies, in words. */
+const char *gcdune_roots_place(void);
+
 /* Bytes of roots, by the last gcdune_roots_mark or gcdune_roots_remark. */
 size_t gcdune_roots_bytes(void);
 

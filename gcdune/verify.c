@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "block.h"
+#include "dirty/dirty.h"
 #include "finalize.h"
 #include "mark.h"
 #include "options.h"
 #include "os.h"
+#include "roots.h"
 #include "sweep.h"
 #include "thread.h"
 
@@ -29,6 +31,21 @@ static struct gcdune_ref slot_ref(uint32_t index, struct gcdune_block *block, un
 				   gcdune_block_states(block) + slot, block};
 }
 
+/* Whether the object was scanned in this pause. A word in it that was scanned before, and not written since, may point by
+ * chance to where something was made meanwhile. */
+static bool was_written(const struct gcdune_ref *from)
+{
+	uintptr_t begin = (uintptr_t)from->object & ~(GCDUNE_PAGE - 1), end = (uintptr_t)from->object + gcdune_ref_size(from);
+
+	for (; begin < end; begin += GCDUNE_PAGE) {
+		uint64_t bits = 0;
+
+		if (!gcdune_dirty_take_root(begin, 1, &bits, false) || bits)
+			return true;
+	}
+	return false;
+}
+
 /* What the marker pushed for one object: none of it may be white. */
 static void check_pushed(struct gcdune_marker *m, const struct gcdune_ref *from)
 {
@@ -42,7 +59,7 @@ static void check_pushed(struct gcdune_marker *m, const struct gcdune_ref *from)
 			*to.state = m->white;
 			gcdune_options.verify_plant = 0;
 		}
-		if (*to.state != m->white && *to.state != m->young)
+		if (*to.state != m->white && (*to.state != m->young || !was_written(from)))
 			continue;
 		if (heap->strict_interior && !(entry & GCDUNE_ENTRY_ROOT) &&
 		    !gcdune_displacement_valid((entry & ~GCDUNE_ENTRY_ROOT) - (uintptr_t)to.object))
@@ -162,6 +179,7 @@ void gcdune_verify_marked(void)
 	if (m.spare)
 		gcdune_segment_give(m.spare);
 	check_threads();
+	gcdune_roots_verify();
 	gcdune_finalize_verify();
 }
 

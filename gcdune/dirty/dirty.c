@@ -153,7 +153,7 @@ bool gcdune_dirty_track_root(uintptr_t begin, uintptr_t end)
 
 bool gcdune_dirty_take_root(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm)
 {
-	return source->take(begin, pages, bits, rearm) == 0;
+	return source && is_open && source->take(begin, pages, bits, rearm) == 0;
 }
 
 void gcdune_dirty_end_root(uintptr_t begin, uintptr_t end)
