@@ -100,6 +100,7 @@ static NOINLINE void on_the_stack(void)
 
 int main(void)
 {
+	one_past_the_end(65536); /* first: the heap is new, and all its blocks will be filled */
 	any_byte(16);
 	any_byte(48);
 	any_byte(100);
@@ -111,7 +112,6 @@ int main(void)
 	one_past_the_end(80);
 	one_past_the_end(112);
 	one_past_the_end(1024);
-	one_past_the_end(65536);
 	one_past_the_end(131072);
 	slot_starts();
 	on_the_stack();
