@@ -7,6 +7,7 @@
 
 #include "cycle.h"
 #include "finalize.h"
+#include "loader.h"
 #include "mark.h"
 #include "meta.h"
 #include "os.h"
@@ -17,6 +18,7 @@ static void prepare(void)
 	struct gcdune_thread *self = gcdune_thread_self;
 
 	gcdune_cycle_lock();
+	gcdune_loader_lock();
 	if (self)
 		gcdune_critical_enter(self);
 	gcdune_finalize_lock();
@@ -35,6 +37,7 @@ static void parent(void)
 	gcdune_finalize_unlock();
 	if (self)
 		gcdune_critical_leave(self);
+	gcdune_loader_unlock();
 	gcdune_cycle_unlock();
 }
 
@@ -49,6 +52,7 @@ static void child(void)
 	gcdune_thread_after_fork();
 	gcdune_cycle_lock_after_fork();
 	gcdune_cycle_after_fork();
+	gcdune_loader_after_fork();
 	if (self) {
 		self->stop_pending = 0;
 		atomic_store(&self->stop_wanted, 0);
