@@ -30,6 +30,7 @@
 #include "thread.h"
 #include "trace.h"
 #include "verify.h"
+#include "walk.h"
 
 static struct gcdune_heap *const heap = &gcdune_heap;
 
@@ -226,6 +227,8 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			break;
 		case FINALIZE:
 			gcdune_finalize_cycle(concurrent);
+			if (gcdune_walk_hook)
+				gcdune_walk_hook();
 			phase_over(GCDUNE_PHASE_FINALIZE);
 			phase = VERIFY;
 			break;

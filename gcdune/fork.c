@@ -5,6 +5,7 @@
  * Registered by gcdune_init. */
 #include <pthread.h>
 
+#include "backtrace.h"
 #include "cycle.h"
 #include "finalize.h"
 #include "loader.h"
@@ -24,6 +25,7 @@ static void prepare(void)
 	gcdune_finalize_lock();
 	pthread_mutex_lock(&gcdune_heap.lock);
 	gcdune_meta_lock();
+	gcdune_backtrace_lock();
 	gcdune_worklist_lock();
 }
 
@@ -31,6 +33,7 @@ static void parent(void)
 {
 	struct gcdune_thread *self = gcdune_thread_self;
 
+	gcdune_backtrace_unlock();
 	gcdune_worklist_unlock();
 	gcdune_meta_unlock();
 	pthread_mutex_unlock(&gcdune_heap.lock);
@@ -45,6 +48,7 @@ static void child(void)
 {
 	struct gcdune_thread *self = gcdune_thread_self;
 
+	gcdune_backtrace_unlock();
 	gcdune_meta_after_fork();
 	pthread_mutex_init(&gcdune_heap.lock, NULL);
 	gcdune_finalize_after_fork();

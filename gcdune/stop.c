@@ -54,6 +54,8 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 		gcdune_os_futex_wake(&unanswered, 1);
 	while (atomic_load(&release) == ticket)
 		gcdune_os_futex_wait(&release, ticket);
+	while (atomic_load(&thread->suspended))
+		gcdune_os_futex_wait(&thread->suspended, 1);
 	thread->sp = outer;
 	gcdune_stats_lost(thread, GCDUNE_LOST_STOP, begin, gcdune_os_now());
 	errno = saved_errno;

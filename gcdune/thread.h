@@ -49,6 +49,8 @@ struct gcdune_thread {
 	_Atomic int state;	 /* enum gcdune_thread_state */
 	_Atomic int stop_wanted; /* a signal is on its way and not yet answered */
 	uintptr_t sp;		 /* while stopped or BLOCKED */
+	_Atomic int suspended;	 /* 1: by gcdune_thread_suspend; set and cleared under heap.cycle */
+	bool parked;		 /* suspended where it was stopped, and BLOCKED only for that */
 	bool on_altstack;	 /* stopped in a handler on its alternate stack, which ends at */
 	uintptr_t altstack_end;
 
@@ -159,6 +161,11 @@ int gcdune_stop_init(void);
 /* Stops all attached threads but the caller, which holds heap.cycle. */
 void gcdune_stop_world(void);
 void gcdune_stop_release(void);
+/* Stops one thread, perhaps the caller, until another resumes it; it counts as BLOCKED meanwhile. Not counted: one
+ * resume is enough. Nothing happens to a thread that is not attached. (suspend.c) */
+void gcdune_thread_suspend(pthread_t thread);
+void gcdune_thread_resume(pthread_t thread);
+bool gcdune_thread_is_suspended(pthread_t thread);
 
 /* ---- fork.c ---- */
 /* In the child: the other threads' records go. */
