@@ -182,17 +182,18 @@ static void *with_altstack(void *arg)
 	pthread_attr_t attr;
 	void *low;
 	size_t size;
-	stack_t stack = { .ss_sp = malloc(65536), .ss_size = 65536 };
+	stack_t former, stack = { .ss_sp = malloc(65536), .ss_size = 65536 };
 	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_ONSTACK };
 
 	pthread_getattr_np(pthread_self(), &attr);
 	pthread_attr_getstack(&attr, &low, &size);
 	pthread_attr_destroy(&attr);
-	sigaltstack(&stack, NULL);
+	sigaltstack(&stack, &former);
 	GC_register_altstack(low, size, stack.ss_sp, stack.ss_size);
 	sigaction(SIGUSR1, &action, NULL);
 	raise(SIGUSR1);
 	CHECK_EQ(on_signal_stack, 1);
+	sigaltstack(&former, NULL);
 	return arg;
 }
 
