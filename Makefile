@@ -265,6 +265,7 @@ PROGRAMS :=
 DEMO_PROGRAMS := $(BUILD)/bin/gcdune-demo
 -include benchmarks/module.mk
 -include runtimes/libgc/module.mk
+-include runtimes/malloc/module.mk
 
 all: $(LIBRARIES) $(INCLUDES) $(PROGRAMS)
 

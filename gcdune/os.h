@@ -21,6 +21,11 @@ int gcdune_os_release(void *address, size_t size);
 /* Asks for huge pages, or asks for none. */
 void gcdune_os_huge(void *address, size_t size, bool wanted);
 
+/* All that is mapped here is the collector's own and holds no roots, unless it is disowned. Calls FN for each range; at
+ * any time, also with the world stopped. A few may be left out when there are very many. */
+void gcdune_os_each_own(void (*fn)(uintptr_t begin, uintptr_t end, void *arg), void *arg);
+void gcdune_os_disown(const void *address);
+
 /* Ordinary zeroed memory, page-granular. NULL when refused. */
 void *gcdune_os_map(size_t size);
 void *gcdune_os_remap(void *address, size_t old_size, size_t new_size);

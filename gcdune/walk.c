@@ -63,11 +63,11 @@ void gcdune_walk_marked(int marked, gcdune_walk_fn fn, void *arg)
 	walk(color, color, fn, arg);
 }
 
-void gcdune_walk_push_children(void *object)
+void gcdune_walk_push_children(void *object, int ignore_self)
 {
 	struct gcdune_ref ref = gcdune_ref_of(object);
 
-	gcdune_mark_children(&ref, false);
+	gcdune_mark_children(&ref, ignore_self);
 }
 
 void gcdune_walk_push(void *object)

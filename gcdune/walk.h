@@ -16,8 +16,8 @@ void gcdune_walk(gcdune_walk_fn fn, void *arg);
 extern void (*gcdune_walk_hook)(void) __attribute__((visibility("hidden")));
 /* every object that is about to die (MARKED false) or that lives (true); */
 void gcdune_walk_marked(int marked, gcdune_walk_fn fn, void *arg);
-/* pushes what an object that is about to die points to, and not itself; */
-void gcdune_walk_push_children(void *object);
+/* pushes what an object that is about to die points to, and not itself, unless it points to itself and that counts; */
+void gcdune_walk_push_children(void *object, int ignore_self);
 /* pushes the object itself, which keeps it and what it points to for this time; */
 void gcdune_walk_push(void *object);
 /* marks what was pushed. */

@@ -55,7 +55,7 @@ static void push_for_disclaim(void *object, size_t size, unsigned kind, void *ar
 	(void)size;
 	(void)arg;
 	if (disclaim[kind].proc && disclaim[kind].mark_from_all)
-		gcdune_walk_push_children(object);
+		gcdune_walk_push_children(object, false);
 }
 
 static void take_disclaimed(void *object, size_t size, unsigned kind, void *arg)
