@@ -54,6 +54,14 @@ static inline unsigned class_of(size_t size)
 	return 8 + (top - 7) * 4 + (unsigned)(((size - 1) >> (top - 2)) & 3) + 1;
 }
 
+/* The same for up to TABLE_MAX bytes, in units of 16. */
+#define TABLE_MAX 1024
+static const uint8_t class_table[TABLE_MAX / 16 + 1] = {
+	1,  1,	2,  3,	4,  5,	6,  7,	8,  9,	9,  10, 10, 11, 11, 12, 12, 13, 13, 13, 13, 14,
+	14, 14, 14, 15, 15, 15, 15, 16, 16, 16, 16, 17, 17, 17, 17, 17, 17, 17, 17, 18, 18, 18,
+	18, 18, 18, 18, 18, 19, 19, 19, 19, 19, 19, 19, 19, 20, 20, 20, 20, 20, 20, 20, 20,
+};
+
 static inline size_t class_size(unsigned cls)
 {
 	return cls <= 8 ? cls * 16 : (size_t)(4 + ((cls - 1) & 3) + 1) << (7 + (cls - 9) / 4 - 2);
@@ -289,15 +297,21 @@ static bool open_page(struct heap *heap, unsigned cls)
 	return true;
 }
 
+static void *no_memory(void)
+{
+	errno = ENOMEM;
+	return NULL;
+}
+
 static __attribute__((noinline)) void *alloc_slow(unsigned cls)
 {
 	if (self == &heap_none && !heap_get())
-		return NULL;
+		return no_memory();
 	struct heap *heap = self;
 
 	do {
 		if (!open_page(heap, cls))
-			return NULL;
+			return no_memory();
 	} while (!heap->open[cls]->free && heap->open[cls]->made == heap->open[cls]->slots);
 	struct page *page = heap->open[cls];
 
@@ -326,17 +340,20 @@ static inline void *alloc_small(unsigned cls)
 static struct page *alloc_large(size_t size, size_t align)
 {
 	if (size > PTRDIFF_MAX || !pages_init())
-		return NULL;
+		return no_memory();
 	struct page *page = pages_take((size + PAGE_BYTES - 1) >> PAGE_SHIFT, align);
 
-	if (page)
-		page->use = PAGE_LARGE;
+	if (!page)
+		return no_memory();
+	page->use = PAGE_LARGE;
 	return page;
 }
 
 void *heap_alloc(size_t size)
 {
-	if (__builtin_expect(size <= SMALL_MAX, 1))
+	if (__builtin_expect(size <= TABLE_MAX, 1))
+		return alloc_small(class_table[(size + 15) / 16]);
+	if (size <= SMALL_MAX)
 		return alloc_small(class_of(size));
 	struct page *page = alloc_large(size, 1);
 
@@ -441,11 +458,6 @@ size_t heap_size(const void *object)
 	const struct page *page = page_of(object);
 
 	return page->use == PAGE_SLOTS ? page->size : page->use == PAGE_LARGE ? page->length * PAGE_BYTES : 0;
-}
-
-bool heap_owns(const void *object)
-{
-	return pages_contain(object) && page_of(object)->use != PAGE_NONE;
 }
 
 void *heap_realloc(void *object, size_t size)

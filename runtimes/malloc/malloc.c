@@ -10,6 +10,7 @@
 
 #include "gcdune.h"
 #include "heap.h"
+#include "pages.h"
 #include "intercept.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -27,16 +28,16 @@ static inline void *checked(void *object)
 EXPORT void *malloc(size_t size)
 {
 	if (__builtin_expect(malloc_mode == MALLOC_FREE, 1))
-		return checked(heap_alloc(size));
+		return heap_alloc(size);
 	return checked(gc_alloc(size, 16, CALLER));
 }
 
 EXPORT void free(void *object)
 {
-	if (!object)
-		return;
-	if (__builtin_expect(heap_owns(object), 1))
+	if (__builtin_expect(pages_contain(object), 1))
 		heap_free(object);
+	else if (!object)
+		return;
 	else if (malloc_mode != MALLOC_FREE)
 		gc_free(object);
 	else
@@ -50,7 +51,7 @@ static void *zeroed(size_t size, const void *caller)
 	void *object = gc_alloc(size, 16, caller);
 
 	/* gcdune's objects are zero already. */
-	return object && heap_owns(object) ? memset(object, 0, size) : object;
+	return object && pages_contain(object) ? memset(object, 0, size) : object;
 }
 
 EXPORT void *calloc(size_t count, size_t size)
@@ -68,7 +69,7 @@ static void *resized(void *object, size_t size, const void *caller)
 {
 	if (!object)
 		return malloc_mode == MALLOC_FREE ? heap_alloc(size) : gc_alloc(size, 16, caller);
-	if (heap_owns(object))
+	if (pages_contain(object))
 		return heap_realloc(object, size);
 	return gc_realloc(object, size, caller);
 }
@@ -159,7 +160,7 @@ EXPORT size_t malloc_usable_size(void *object)
 {
 	if (!object)
 		return 0;
-	return heap_owns(object) ? heap_size(object) : gc_size(object);
+	return pages_contain(object) ? heap_size(object) : gc_size(object);
 }
 
 EXPORT int malloc_trim(size_t pad)

@@ -11,6 +11,7 @@
 #define ALIGN_BASE ((size_t)1 << 30) /* so that what is aligned among the pages is aligned */
 #define BINS 24
 #define DIRTY_LEAST 128 /* free pages that keep their memory in any case */
+#define EXCESS_NS 50000000u
 
 uintptr_t pages_base;
 size_t pages_bytes;
@@ -19,6 +20,7 @@ struct page *pages;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct page *bins[BINS];
 static size_t npages, edge, committed; /* pages that were ever taken; that are usable */
+static uint64_t excess_since;	       /* there are too many dirty pages; 0: not so */
 static size_t taken, dirty;	       /* pages in use; free ones whose memory is not the kernel's */
 
 void pages_lock(void)
@@ -230,9 +232,16 @@ void pages_give(struct page *page, size_t n)
 	page->use = PAGE_NONE;
 	taken -= n;
 	run_free(page, n, false);
-	/* Some memory is worth keeping, in proportion to what is in use: it is likely to be wanted again. */
-	if (dirty > DIRTY_LEAST + taken / 8)
+	/* Some memory is worth keeping, in proportion to what is in use. More goes back when it has not been wanted again for
+	 * a while: a page that is touched anew costs a microsecond or more. */
+	if (dirty <= DIRTY_LEAST + taken / 8) {
+		excess_since = 0;
+	} else if (!excess_since) {
+		excess_since = gcdune_os_now();
+	} else if (gcdune_os_now() - excess_since > EXCESS_NS) {
 		purge(DIRTY_LEAST / 2 + taken / 16);
+		excess_since = 0;
+	}
 	pages_unlock();
 }
 
