@@ -73,6 +73,9 @@ struct gcdune_thread {
 extern __thread struct gcdune_thread *gcdune_thread_self
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
+/* The calling thread is in gcdune_thread_attach, which calls functions of libc that allocate: for a malloc on this heap. */
+extern __thread bool gcdune_thread_attaching __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
 extern struct gcdune_thread *gcdune_threads __attribute__((visibility("hidden"))); /* heap.cycle */
 extern _Atomic unsigned gcdune_threads_count __attribute__((visibility("hidden")));
 extern struct gcdune_stack *gcdune_stacks __attribute__((visibility("hidden"))); /* heap.cycle */

@@ -58,7 +58,7 @@ static bool attach(void)
 
 void *gc_alloc(size_t size, size_t alignment, const void *caller)
 {
-	if (inside || (!gcdune_thread_self && !attach()))
+	if (inside || gcdune_thread_attaching || (!gcdune_thread_self && !attach()))
 		return alignment > 16 ? heap_aligned(size, alignment) : heap_alloc(size);
 	if (size > PTRDIFF_MAX - 65536)
 		return NULL;
