@@ -48,6 +48,8 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 	if (thread->on_altstack)
 		thread->altstack_end = (uintptr_t)altstack.ss_sp + altstack.ss_size;
 	thread->sp = (uintptr_t)__builtin_frame_address(0);
+	if (thread->suspend_look)
+		gcdune_suspend_look(thread, context);
 	thread->stop_pending = 0;
 	atomic_store(&thread->stop_wanted, 0);
 	if (atomic_fetch_sub(&unanswered, 1) == 1)

@@ -50,6 +50,7 @@ struct gcdune_thread {
 	_Atomic int stop_wanted; /* a signal is on its way and not yet answered */
 	uintptr_t sp;		 /* while stopped or BLOCKED */
 	_Atomic int suspended;	 /* 1: by gcdune_thread_suspend; set and cleared under heap.cycle */
+	int suspend_look;	 /* not 0: the handler is to say whether it can be suspended there: 2 */
 	bool parked;		 /* suspended where it was stopped, and BLOCKED only for that */
 	bool on_altstack;	 /* stopped in a handler on its alternate stack, which ends at */
 	uintptr_t altstack_end;
@@ -166,6 +167,7 @@ void gcdune_stop_world(void);
 void gcdune_stop_release(void);
 /* Stops one thread, perhaps the caller, until another resumes it; it counts as BLOCKED meanwhile. Not counted: one
  * resume is enough. Nothing happens to a thread that is not attached. (suspend.c) */
+void gcdune_suspend_look(struct gcdune_thread *thread, void *context);
 void gcdune_thread_suspend(pthread_t thread);
 void gcdune_thread_resume(pthread_t thread);
 bool gcdune_thread_is_suspended(pthread_t thread);

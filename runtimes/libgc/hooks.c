@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "heap.h"
+
 #pragma GCC diagnostic ignored "-Wformat-nonliteral" /* warning procedures take a format */
 
 static GC_on_collection_event_proc on_collection_event;
@@ -104,7 +106,8 @@ static void on_event(enum gcdune_event event)
 		begin();
 		break;
 	case GCDUNE_EVENT_STOPPED:
-		GC_gc_no++;
+		if (!gcdune_heap.marking) /* the first stop of the collection */
+			GC_gc_no++;
 		libgc_stats_begin();
 		libgc_inspect_begin();
 		libgc_tell_threads(GC_EVENT_THREAD_SUSPENDED);
@@ -114,7 +117,6 @@ static void on_event(enum gcdune_event event)
 	case GCDUNE_EVENT_RESUME:
 		tell(GC_EVENT_MARK_END);
 		tell(GC_EVENT_PRE_START_WORLD);
-		libgc_inspect_end();
 		libgc_tell_threads(GC_EVENT_THREAD_UNSUSPENDED);
 		break;
 	case GCDUNE_EVENT_END:

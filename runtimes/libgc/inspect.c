@@ -44,17 +44,16 @@ void GC_enumerate_reachable_objects_inner(GC_reachable_object_proc proc, void *d
 
 static const void **cleared;
 static size_t cleared_used, cleared_room;
-static bool marking;
 
 void libgc_inspect_begin(void)
 {
 	cleared_used = 0;
-	marking = true;
 }
 
-void libgc_inspect_end(void)
+/* A mark procedure asks. They run with the world stopped only. */
+static bool in_marking(void)
 {
-	marking = false;
+	return gcdune_heap.marking && gcdune_mark_is_stopped();
 }
 
 static size_t find_cleared(const void *object)
@@ -78,7 +77,7 @@ int GC_is_marked(const void *object)
 
 	if (!find(object, &ref))
 		return 0;
-	if (marking)
+	if (in_marking())
 		return *ref.state == gcdune_mark_black();
 	gcdune_cycle_lock();
 	marked = gcdune_ref_live(&ref) && find_cleared(object) == cleared_used;
@@ -92,7 +91,7 @@ void GC_set_mark_bit(const void *object)
 
 	if (!find(object, &ref))
 		return;
-	if (marking) {
+	if (in_marking()) {
 		if (*ref.state == gcdune_mark_white()) {
 			*ref.state = gcdune_mark_black();
 			ref.block->color = gcdune_mark_black();
@@ -113,7 +112,7 @@ void GC_clear_mark_bit(const void *object)
 
 	if (!find(object, &ref))
 		return;
-	if (marking) {
+	if (in_marking()) {
 		if (*ref.state == gcdune_mark_black())
 			*ref.state = gcdune_mark_white();
 		return;

@@ -73,9 +73,8 @@ extern bool libgc_delay_free;
 void libgc_stats_freed(size_t bytes);
 void libgc_stats_begin(void);
 
-/* inspect.c: marking begins and ends, world stopped. */
+/* inspect.c: a collection begins, world stopped. */
 void libgc_inspect_begin(void);
-void libgc_inspect_end(void);
 
 /* lock.c: tells of each thread that is stopped, or goes on. */
 void libgc_tell_threads(GC_EventType event);

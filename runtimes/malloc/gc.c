@@ -125,6 +125,9 @@ void *gc_realloc(void *object, size_t size, const void *caller)
 void gc_start(void)
 {
 	inside++;
+	/* Roots are everywhere, and read with the world stopped: marking beside the program would find nothing to do.
+	 * (GCDUNE_MODE wins.) */
+	gcdune_option_set("mode", "stw");
 	if (gcdune_init() == 0) {
 		gcdune_roots_segments_set(false);
 		gcdune_roots_callback_set(malloc_roots);
