@@ -314,8 +314,11 @@ static void collect_here(enum gcdune_cycle_reason reason, uint64_t seen)
 	/* One cycle at a time, so this is a thread that must not be waited for while it waits. */
 	if (ticket)
 		gcdune_collector_wait(ticket);
-	if (pthread_mutex_trylock(&turn))
+	if (pthread_mutex_trylock(&turn)) {
+		gcdune_thread_self->takes_lock = true;
 		gcdune_blocking_call(wait_for_turn, NULL);
+		gcdune_thread_self->takes_lock = false;
+	}
 	turn_owner = (uintptr_t)pthread_self();
 	if (reason != GCDUNE_CYCLE_BUDGET || heap->collections == seen) {
 		begins();

@@ -1,6 +1,5 @@
 /* lock.c - owns heap.cycle, the lock under which the list of threads stands still and the world is stopped. */
 #define _GNU_SOURCE
-#include "os.h"
 #include "thread.h"
 
 static pthread_mutex_t cycle = PTHREAD_MUTEX_INITIALIZER;
@@ -25,15 +24,12 @@ static __attribute__((noinline)) void wait_for_cycle(void)
 	uintptr_t outer = self->sp;
 
 	__builtin_unwind_init();
+	self->takes_lock = true;
 	self->sp = (uintptr_t)__builtin_frame_address(0) - 128;
 	atomic_store(&self->state, GCDUNE_THREAD_BLOCKED);
 	pthread_mutex_lock(&cycle);
-	while (atomic_load(&self->suspended)) {
-		pthread_mutex_unlock(&cycle);
-		gcdune_os_futex_wait(&self->suspended, 1);
-		pthread_mutex_lock(&cycle);
-	}
 	atomic_store(&self->state, GCDUNE_THREAD_RUNNING);
+	self->takes_lock = false;
 	self->sp = outer;
 }
 

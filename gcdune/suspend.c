@@ -109,9 +109,11 @@ void gcdune_thread_suspend(pthread_t id)
 		gcdune_blocking_call(nothing, NULL); /* and is held on leaving it */
 		return;
 	}
-	if (atomic_load(&thread->state) == GCDUNE_THREAD_BLOCKED) {
+	bool blocked = atomic_load(&thread->state) == GCDUNE_THREAD_BLOCKED;
+
+	if (blocked && !thread->takes_lock) {
 		atomic_store(&thread->suspended, 1);
-	} else if (!park(thread)) {
+	} else if (blocked || !park(thread)) {
 		gcdune_cycle_unlock();
 		gcdune_os_sleep(100000);
 		gcdune_thread_suspend(id); /* perhaps it has ended */

@@ -50,6 +50,7 @@ struct gcdune_thread {
 	_Atomic int stop_wanted; /* a signal is on its way and not yet answered */
 	uintptr_t sp;		 /* while stopped or BLOCKED */
 	_Atomic int suspended;	 /* 1: by gcdune_thread_suspend; set and cleared under heap.cycle */
+	bool takes_lock;	 /* BLOCKED for a lock of ours: not to be suspended there */
 	int suspend_look;	 /* not 0: the handler is to say whether it can be suspended there: 2 */
 	bool parked;		 /* suspended where it was stopped, and BLOCKED only for that */
 	bool on_altstack;	 /* stopped in a handler on its alternate stack, which ends at */
