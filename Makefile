@@ -265,6 +265,7 @@ $(BUILD)/test/lib-%.so: test/lib-%.c $(BUILD)/lib/libgcdune.so $(BUILD)/flags | 
 PROGRAMS :=
 DEMO_PROGRAMS := $(BUILD)/bin/gcdune-demo
 -include benchmarks/module.mk
+-include gcdune/command/module.mk
 -include runtimes/libgc/module.mk
 -include runtimes/malloc/module.mk
 

@@ -19,6 +19,7 @@
 #include "block.h"
 #include "dirty/dirty.h"
 #include "finalize.h"
+#include "live.h"
 #include "mark.h"
 #include "options.h"
 #include "os.h"
@@ -110,6 +111,7 @@ static void resume(enum gcdune_cycle_reason reason, enum gcdune_stop_kind kind)
 	gcdune_stop_release();
 	last_ns = gcdune_os_now();
 	gcdune_stats_pause(&pause_record);
+	gcdune_live_pause(last_ns - pause_record.start_ns - gcdune_stats_start());
 	gcdune_cycle_unlock();
 }
 
@@ -266,6 +268,7 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			cycle_record.concurrent = concurrent;
 			cycle_record.marked_bytes = marked.bytes;
 			gcdune_stats_cycle(&cycle_record, marked.objects);
+			gcdune_live_update();
 			phase = OVER;
 			break;
 		case OVER:
@@ -450,6 +453,7 @@ void gcdune_cycle_after_fork(void)
 	heap->tracked = 0;
 	heap->throttle = 0;
 	gcdune_stats_after_fork();
+	gcdune_live_after_fork();
 }
 
 void gcdune_cycle_tell_growth(void)

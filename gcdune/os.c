@@ -340,6 +340,45 @@ size_t gcdune_os_address_limit(void)
 	return used < limit.rlim_cur ? limit.rlim_cur - used : 0;
 }
 
+static int shared_fd = -1;
+
+void *gcdune_os_shared(const char *name, size_t size)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC), high;
+
+	if (fd < 0)
+		return NULL;
+	/* Out of the way of programs that count on low numbers. */
+	high = fcntl(fd, F_DUPFD_CLOEXEC, 900);
+	if (high >= 0) {
+		close(fd);
+		fd = high;
+	}
+	void *p = ftruncate(fd, (off_t)size) ? MAP_FAILED
+					     : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (p == MAP_FAILED) {
+		close(fd);
+		return NULL;
+	}
+	shared_fd = fd;
+	return p;
+}
+
+void gcdune_os_unshare(void *address, size_t size)
+{
+	if (!address)
+		return;
+	munmap(address, size);
+	close(shared_fd);
+	shared_fd = -1;
+}
+
+int gcdune_os_pid(void)
+{
+	return getpid();
+}
+
 int gcdune_os_tid(void)
 {
 	return (int)syscall(SYS_gettid);

@@ -46,6 +46,12 @@ unsigned gcdune_os_running(void);     /* threads of the machine that run or want
 size_t gcdune_os_memory_limit(void);  /* of the control group or the machine; 0 unknown */
 size_t gcdune_os_address_limit(void); /* address space still to be had under RLIMIT_AS; SIZE_MAX without limit */
 
+/* Memory in a file without a name but NAME, for other processes to find among our descriptors; zeroed. */
+void *gcdune_os_shared(const char *name, size_t size);
+/* In the child of a fork: takes it away here. */
+void gcdune_os_unshare(void *address, size_t size);
+
+int gcdune_os_pid(void);
 int gcdune_os_tid(void);
 int gcdune_os_tgkill(int tid, int signal);
 void gcdune_os_futex_wait(const void *word, uint32_t value);
