@@ -79,6 +79,7 @@ help:
 	@echo 'make check          installs what is missing (as root), builds and tests in all variants'
 	@echo 'make check-VARIANT  one of them: $(CHECKS)'
 	@echo 'make check-here     the tests on $$(BUILD) only; TESTS="alloc fork" picks by name'
+	@echo 'make malloc-compare  programs on libgcdune-malloc.so, mimalloc and glibc'
 	@echo 'make soak           runs the soak test for SOAK_SECONDS=$(SOAK_SECONDS)'
 	@echo 'make install        to prefix (/usr/local) below DESTDIR; make uninstall takes it away'
 	@echo 'make packages       installs every Debian package that any of these needs'
@@ -264,7 +265,9 @@ $(BUILD)/test/lib-%.so: test/lib-%.c $(BUILD)/lib/libgcdune.so $(BUILD)/flags | 
 PROGRAMS :=
 DEMO_PROGRAMS := $(BUILD)/bin/gcdune-demo
 -include benchmarks/module.mk
+-include gcdune/command/module.mk
 -include runtimes/libgc/module.mk
+-include runtimes/malloc/module.mk
 
 all: $(LIBRARIES) $(INCLUDES) $(PROGRAMS)
 

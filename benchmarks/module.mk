@@ -84,3 +84,13 @@ MICRO_PROGRAMS := $(BUILD)/bin/gcdune-micro \
 .PHONY: bench-micro
 bench-micro: $(LIBRARIES) $(MICRO_PROGRAMS)
 	$(BUILD)/bin/gcdune-micro $(ROUNDS)
+
+# malloc from several threads, on whatever malloc is preloaded.
+$(BENCH)/malloc-threads: benchmarks/malloc-threads.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(BENCH_CFLAGS) -fno-builtin-malloc -fno-builtin-free $(LDFLAGS) -o $@ $<
+
+.PHONY: malloc-compare
+malloc-compare: $(LIBRARIES) $(BENCH)/malloc-threads $(patsubst %,$(BENCH)/%-glibc,$(BENCH_PROGRAMS))
+	benchmarks/malloc-compare.py $(BUILD)

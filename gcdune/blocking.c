@@ -2,6 +2,7 @@
  *
  * While a thread is BLOCKED its stack from thread->sp on is what it left behind, and is scanned as that. It becomes
  * RUNNING again only under heap.cycle, that is, when no collection is under way. */
+#include "os.h"
 #include "thread.h"
 
 struct call {
@@ -40,6 +41,11 @@ static void wait_for_release(struct gcdune_thread *thread, int state)
 {
 	if (!gcdune_cycle_locked_here()) {
 		gcdune_cycle_lock();
+		while (atomic_load(&thread->suspended)) {
+			gcdune_cycle_unlock();
+			gcdune_os_futex_wait(&thread->suspended, 1);
+			gcdune_cycle_lock();
+		}
 		atomic_store(&thread->state, state);
 		gcdune_cycle_unlock();
 	} else {

@@ -19,6 +19,7 @@
 #include "block.h"
 #include "dirty/dirty.h"
 #include "finalize.h"
+#include "live.h"
 #include "mark.h"
 #include "options.h"
 #include "os.h"
@@ -30,6 +31,7 @@
 #include "thread.h"
 #include "trace.h"
 #include "verify.h"
+#include "walk.h"
 
 static struct gcdune_heap *const heap = &gcdune_heap;
 
@@ -109,6 +111,7 @@ static void resume(enum gcdune_cycle_reason reason, enum gcdune_stop_kind kind)
 	gcdune_stop_release();
 	last_ns = gcdune_os_now();
 	gcdune_stats_pause(&pause_record);
+	gcdune_live_pause(last_ns - pause_record.start_ns - gcdune_stats_start());
 	gcdune_cycle_unlock();
 }
 
@@ -260,6 +263,8 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			break;
 		case FINALIZE:
 			gcdune_finalize_cycle(concurrent);
+			if (gcdune_walk_hook)
+				gcdune_walk_hook();
 			phase_over(GCDUNE_PHASE_FINALIZE);
 			phase = VERIFY;
 			break;
@@ -300,6 +305,7 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			cycle_record.concurrent = concurrent;
 			cycle_record.marked_bytes = marked.bytes;
 			gcdune_stats_cycle(&cycle_record, marked.objects);
+			gcdune_live_update();
 			phase = OVER;
 			break;
 		case OVER:
@@ -348,8 +354,11 @@ static void collect_here(enum gcdune_cycle_reason reason, uint64_t seen)
 	/* One cycle at a time, so this is a thread that must not be waited for while it waits. */
 	if (ticket)
 		gcdune_collector_wait(ticket);
-	if (pthread_mutex_trylock(&turn))
+	if (pthread_mutex_trylock(&turn)) {
+		gcdune_thread_self->takes_lock = true;
 		gcdune_blocking_call(wait_for_turn, NULL);
+		gcdune_thread_self->takes_lock = false;
+	}
 	turn_owner = (uintptr_t)pthread_self();
 	if (reason != GCDUNE_CYCLE_BUDGET || heap->collections == seen) {
 		begins();
@@ -482,6 +491,7 @@ void gcdune_cycle_after_fork(void)
 	heap->spans[i].watch = 0;
 	heap->throttle = 0;
 	gcdune_stats_after_fork();
+	gcdune_live_after_fork();
 }
 
 void gcdune_cycle_tell_growth(void)

@@ -50,6 +50,8 @@ static void (*_Atomic notify)(void);
 static _Atomic bool fresh; /* queued since the program was last told */
 static _Atomic uint64_t have_run;
 
+void (*gcdune_finalize_await)(void *object);
+
 void gcdune_finalize_lock(void)
 {
 	pthread_mutex_lock(&lock);
@@ -390,6 +392,8 @@ static bool queue(struct gcdune_entry *entry)
 	ready[ready_first + ready_count++] =
 		(struct ready){(void *)entry->key, (void *)entry->value[DATA], (gcdune_finalizer)entry->value[FN]};
 	fresh = true;
+	if (gcdune_finalize_await)
+		gcdune_finalize_await((void *)entry->key);
 	return true;
 }
 
@@ -484,6 +488,44 @@ void gcdune_finalize_verify(void)
 }
 
 /* ---- Running ---- */
+
+int gcdune_finalize_queue_all(void)
+{
+	struct gcdune_thread *thread;
+	int error = 0;
+
+	/* No collection may come between: it reads the queue without the lock. */
+	gcdune_cycle_lock();
+	thread = enter();
+	if (!thread) {
+		gcdune_cycle_unlock();
+		return -ENOMEM;
+	}
+	GCDUNE_TABLE_EACH(&finalizers, entry)
+	{
+		if (queue(entry))
+			gcdune_table_remove(&finalizers, entry);
+		else
+			error = -ENOMEM;
+	}
+	leave(thread);
+	gcdune_cycle_unlock();
+	return error;
+}
+
+void gcdune_finalize_each(void (*fn)(char what, void *object, void *target))
+{
+	struct gcdune_thread *thread = enter();
+
+	if (!thread)
+		return;
+	GCDUNE_TABLE_EACH(&finalizers, entry)
+	fn('f', (void *)entry->key, NULL);
+	for (unsigned kind = 0; kind < 2; kind++)
+		GCDUNE_TABLE_EACH(&links[kind], entry)
+	fn(kind == GCDUNE_LINK_SHORT ? 's' : 'l', (void *)entry->key, (void *)entry->value[0]);
+	leave(thread);
+}
 
 bool gcdune_finalizers_pending(void)
 {

@@ -22,6 +22,13 @@ void gcdune_finalize_forget(void *object);
 void gcdune_finalize_verify(void);
 unsigned long long gcdune_finalize_count(void);
 
+/* Called with each object when it is queued; world stopped, rules of mark callbacks. NULL: nobody wants to know. */
+extern void (*gcdune_finalize_await)(void *object) __attribute__((visibility("hidden")));
+/* Queues every finalizer there is, reachable or not. -ENOMEM: not all of them. */
+int gcdune_finalize_queue_all(void);
+/* FN for each finalizer (what: 'f', the object) and link ('s', 'l': the link, the target), under the lock. */
+void gcdune_finalize_each(void (*fn)(char what, void *object, void *target));
+
 void gcdune_finalize_lock(void);
 void gcdune_finalize_unlock(void);
 void gcdune_finalize_after_fork(void);

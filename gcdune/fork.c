@@ -5,8 +5,10 @@
  * Registered by gcdune_init. */
 #include <pthread.h>
 
+#include "backtrace.h"
 #include "cycle.h"
 #include "finalize.h"
+#include "loader.h"
 #include "mark.h"
 #include "meta.h"
 #include "os.h"
@@ -17,11 +19,13 @@ static void prepare(void)
 	struct gcdune_thread *self = gcdune_thread_self;
 
 	gcdune_cycle_lock();
+	gcdune_loader_lock();
 	if (self)
 		gcdune_critical_enter(self);
 	gcdune_finalize_lock();
 	pthread_mutex_lock(&gcdune_heap.lock);
 	gcdune_meta_lock();
+	gcdune_backtrace_lock();
 	gcdune_worklist_lock();
 }
 
@@ -29,12 +33,14 @@ static void parent(void)
 {
 	struct gcdune_thread *self = gcdune_thread_self;
 
+	gcdune_backtrace_unlock();
 	gcdune_worklist_unlock();
 	gcdune_meta_unlock();
 	pthread_mutex_unlock(&gcdune_heap.lock);
 	gcdune_finalize_unlock();
 	if (self)
 		gcdune_critical_leave(self);
+	gcdune_loader_unlock();
 	gcdune_cycle_unlock();
 }
 
@@ -42,6 +48,7 @@ static void child(void)
 {
 	struct gcdune_thread *self = gcdune_thread_self;
 
+	gcdune_backtrace_unlock();
 	gcdune_meta_after_fork();
 	pthread_mutex_init(&gcdune_heap.lock, NULL);
 	gcdune_finalize_after_fork();
@@ -49,6 +56,7 @@ static void child(void)
 	gcdune_thread_after_fork();
 	gcdune_cycle_lock_after_fork();
 	gcdune_cycle_after_fork();
+	gcdune_loader_after_fork();
 	if (self) {
 		self->stop_pending = 0;
 		atomic_store(&self->stop_wanted, 0);

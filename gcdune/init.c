@@ -9,6 +9,7 @@
 #include "options.h"
 #include "os.h"
 #include "pacer.h"
+#include "roots.h"
 #include "stats.h"
 #include "thread.h"
 
@@ -93,6 +94,7 @@ int gcdune_init(void)
 	gcdune_thread_attach();
 	gcdune_roots_exclude(&gcdune_heap, &gcdune_heap + 1);
 	gcdune_roots_exclude(&gcdune_mark_main, &gcdune_mark_main + 1);
+	gcdune_roots_own_end();
 	if (gcdune_options.heap_initial && gcdune_heap_reserve(gcdune_options.heap_initial))
 		gcdune_warn("GCDUNE_HEAP_INITIAL cannot be had");
 	__atomic_store_n(&gcdune_heap.ready, 2, __ATOMIC_RELEASE);

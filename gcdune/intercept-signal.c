@@ -16,7 +16,7 @@
 /* SET without that signal: SET itself where it is not in there, else a copy. */
 static const sigset_t *without(const sigset_t *set, sigset_t *copy)
 {
-	if (!set || sigismember(set, gcdune_options.signal) != 1)
+	if (!set || gcdune_intercept_off || sigismember(set, gcdune_options.signal) != 1)
 		return set;
 	*copy = *set;
 	sigdelset(copy, gcdune_options.signal);
@@ -42,7 +42,7 @@ GCDUNE_INTERCEPT int sigaction(int signal, const struct sigaction *action, struc
 {
 	struct sigaction copy;
 
-	if (action && signal != gcdune_options.signal) {
+	if (action && signal != gcdune_options.signal && !gcdune_intercept_off) {
 		copy = *action;
 		sigdelset(&copy.sa_mask, gcdune_options.signal);
 		action = &copy;

@@ -17,11 +17,13 @@
 #include "mark.h"
 #include "thread.h"
 
+bool gcdune_intercept_off;
+
 GCDUNE_INTERCEPT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*routine)(void *), void *arg)
 {
 	int state = PTHREAD_CREATE_JOINABLE;
 
-	if (routine == gcdune_mark_helper || routine == gcdune_collector_main)
+	if (routine == gcdune_mark_helper || routine == gcdune_collector_main || gcdune_intercept_off)
 		return GCDUNE_REAL(pthread_create)(thread, attr, routine, arg);
 	if (attr)
 		pthread_attr_getdetachstate(attr, &state);

@@ -9,6 +9,9 @@
 /* A function that libgcdune exports under libc's name. */
 #define GCDUNE_INTERCEPT __attribute__((visibility("default")))
 
+/* Set by a library that has these functions in it but, as it is used, no collector: calls go straight on to libc's. */
+extern bool gcdune_intercept_off __attribute__((visibility("hidden")));
+
 /* libc's own function NAME, looked up once. */
 #define GCDUNE_REAL(name)                                                                                              \
 	({                                                                                                             \

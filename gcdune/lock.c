@@ -24,10 +24,12 @@ static __attribute__((noinline)) void wait_for_cycle(void)
 	uintptr_t outer = self->sp;
 
 	__builtin_unwind_init();
+	self->takes_lock = true;
 	self->sp = (uintptr_t)__builtin_frame_address(0) - 128;
 	atomic_store(&self->state, GCDUNE_THREAD_BLOCKED);
 	pthread_mutex_lock(&cycle);
 	atomic_store(&self->state, GCDUNE_THREAD_RUNNING);
+	self->takes_lock = false;
 	self->sp = outer;
 }
 

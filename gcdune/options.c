@@ -52,6 +52,9 @@ static const struct option {
 	{"mark_segments", COUNT, &gcdune_options.mark_segments, true, "a number, 0 for no bound"},
 	{"signal", SIGNAL, &gcdune_options.signal, true, "a signal's number or name such as SIGPWR"},
 	{"hugepages", HUGE_PAGES, &gcdune_options.hugepages, true, "auto, on or off"},
+	{"live", FLAG, &gcdune_options.live, false, "0 or 1"},
+	{"malloc", TEXT, &gcdune_options.malloc, true, "free, collect or leak"},
+	{"leak_report", TEXT, &gcdune_options.leak_report, false, "a file name"},
 	{"release", FLAG, &gcdune_options.release, false, "on or off"},
 };
 

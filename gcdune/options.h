@@ -14,6 +14,8 @@ struct gcdune_options {
 	const char *trace; /* NULL or a file */
 	const char *dirty; /* a source's name, or "auto" */
 	int mode;
+	unsigned live; /* statistics can be read while the program runs */
+	const char *malloc, *leak_report; /* of libgcdune-malloc.so, which reads them itself */
 	uint64_t torture;  /* collect at every Nth allocation; 0: do not */
 	unsigned stretch;  /* microseconds to wait in each phase that threads run in, for tests */
 	unsigned dirty_plant; /* for tests of verify: lose what was written to some pages */

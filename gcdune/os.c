@@ -1,4 +1,4 @@
-/* os.c - the operating system, see os.h. No state of its own but the program's warning handler. */
+/* os.c - the operating system, see os.h. No state of its own but the program's warning handler and what is mapped. */
 #define _GNU_SOURCE
 #include "os.h"
 
@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,45 @@
 #include <unistd.h>
 
 #include "gcdune.h"
+
+/* What is mapped here. Written without a lock, entry by entry, so that it can be read while a thread is stopped within: the
+ * end is there before the beginning, and 0 is no beginning. */
+static struct {
+	_Atomic uintptr_t begin, end;
+} mapped[512];
+
+static void own_add(const void *address, size_t size)
+{
+	for (size_t i = 0; i < sizeof mapped / sizeof *mapped; i++) {
+		uintptr_t none = 0;
+
+		if (mapped[i].begin || !atomic_compare_exchange_strong(&mapped[i].begin, &none, 1))
+			continue;
+		mapped[i].end = (uintptr_t)address + size;
+		mapped[i].begin = (uintptr_t)address;
+		return;
+	}
+}
+
+void gcdune_os_disown(const void *address)
+{
+	for (size_t i = 0; address && i < sizeof mapped / sizeof *mapped; i++)
+		if (mapped[i].begin == (uintptr_t)address) {
+			mapped[i].end = 0;
+			mapped[i].begin = 0;
+			return;
+		}
+}
+
+void gcdune_os_each_own(void (*fn)(uintptr_t begin, uintptr_t end, void *arg), void *arg)
+{
+	for (size_t i = 0; i < sizeof mapped / sizeof *mapped; i++) {
+		uintptr_t begin = mapped[i].begin, end = mapped[i].end;
+
+		if (begin > 1 && begin < end)
+			fn(begin, end, arg);
+	}
+}
 
 /* The kernel charges a private mapping against the commit limit only while it is writable, so what is reserved
  * PROT_NONE or PROT_READ is free of charge even under strict overcommit. */
@@ -36,6 +76,7 @@ void *gcdune_os_reserve(size_t size, size_t align)
 		munmap(p, (size_t)(start - p));
 	if (start + size < p + size + align)
 		munmap(start + size, (size_t)(p + align - start));
+	own_add(start, size);
 	return start;
 }
 
@@ -43,11 +84,15 @@ void *gcdune_os_reserve_zero(size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	return p == MAP_FAILED ? NULL : p;
+	if (p == MAP_FAILED)
+		return NULL;
+	own_add(p, size);
+	return p;
 }
 
 void gcdune_os_unreserve(void *address, size_t size)
 {
+	gcdune_os_disown(address);
 	if (address)
 		munmap(address, size);
 }
@@ -72,7 +117,10 @@ void *gcdune_os_map(size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	return p == MAP_FAILED ? NULL : p;
+	if (p == MAP_FAILED)
+		return NULL;
+	own_add(p, size);
+	return p;
 }
 
 void *gcdune_os_remap(void *address, size_t old_size, size_t new_size)
@@ -81,11 +129,16 @@ void *gcdune_os_remap(void *address, size_t old_size, size_t new_size)
 		return gcdune_os_map(new_size);
 	void *p = mremap(address, old_size, new_size, MREMAP_MAYMOVE);
 
-	return p == MAP_FAILED ? NULL : p;
+	if (p == MAP_FAILED)
+		return NULL;
+	gcdune_os_disown(address);
+	own_add(p, new_size);
+	return p;
 }
 
 void gcdune_os_unmap(void *address, size_t size)
 {
+	gcdune_os_disown(address);
 	if (address)
 		munmap(address, size);
 }
@@ -285,6 +338,45 @@ size_t gcdune_os_address_limit(void)
 	size_t used = pages * 4096ul;
 
 	return used < limit.rlim_cur ? limit.rlim_cur - used : 0;
+}
+
+static int shared_fd = -1;
+
+void *gcdune_os_shared(const char *name, size_t size)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC), high;
+
+	if (fd < 0)
+		return NULL;
+	/* Out of the way of programs that count on low numbers. */
+	high = fcntl(fd, F_DUPFD_CLOEXEC, 900);
+	if (high >= 0) {
+		close(fd);
+		fd = high;
+	}
+	void *p = ftruncate(fd, (off_t)size) ? MAP_FAILED
+					     : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (p == MAP_FAILED) {
+		close(fd);
+		return NULL;
+	}
+	shared_fd = fd;
+	return p;
+}
+
+void gcdune_os_unshare(void *address, size_t size)
+{
+	if (!address)
+		return;
+	munmap(address, size);
+	close(shared_fd);
+	shared_fd = -1;
+}
+
+int gcdune_os_pid(void)
+{
+	return getpid();
 }
 
 int gcdune_os_tid(void)

@@ -21,6 +21,11 @@ int gcdune_os_release(void *address, size_t size);
 /* Asks for huge pages, or asks for none. */
 void gcdune_os_huge(void *address, size_t size, bool wanted);
 
+/* All that is mapped here is the collector's own and holds no roots, unless it is disowned. Calls FN for each range; at
+ * any time, also with the world stopped. A few may be left out when there are very many. */
+void gcdune_os_each_own(void (*fn)(uintptr_t begin, uintptr_t end, void *arg), void *arg);
+void gcdune_os_disown(const void *address);
+
 /* Ordinary zeroed memory, page-granular. NULL when refused. */
 void *gcdune_os_map(size_t size);
 void *gcdune_os_remap(void *address, size_t old_size, size_t new_size);
@@ -41,6 +46,12 @@ unsigned gcdune_os_running(void);     /* threads of the machine that run or want
 size_t gcdune_os_memory_limit(void);  /* of the control group or the machine; 0 unknown */
 size_t gcdune_os_address_limit(void); /* address space still to be had under RLIMIT_AS; SIZE_MAX without limit */
 
+/* Memory in a file without a name but NAME, for other processes to find among our descriptors; zeroed. */
+void *gcdune_os_shared(const char *name, size_t size);
+/* In the child of a fork: takes it away here. */
+void gcdune_os_unshare(void *address, size_t size);
+
+int gcdune_os_pid(void);
 int gcdune_os_tid(void);
 int gcdune_os_tgkill(int tid, int signal);
 void gcdune_os_futex_wait(const void *word, uint32_t value);

@@ -44,6 +44,9 @@ static size_t module_count, module_capacity;
 static bool segments_enabled = true;
 static gcdune_roots_fn roots_callback;
 static size_t bytes;
+static size_t excluded_own; /* of the excluded ranges, the first, which are our own */
+
+bool (*gcdune_roots_filter)(const char *name, void *begin, size_t size);
 
 static int append(struct ranges *ranges, uintptr_t begin, uintptr_t end)
 {
@@ -102,6 +105,8 @@ static int note_library(struct dl_phdr_info *info, size_t size, void *arg)
 			continue;
 		if (relro_begin <= begin && begin < relro_end)
 			begin = relro_end < end ? relro_end : end;
+		if (begin < end && gcdune_roots_filter && !gcdune_roots_filter(info->dlpi_name, (void *)begin, end - begin))
+			continue;
 		if (begin < end && append(&segments, begin, end))
 			gcdune_panic("no memory to note a library's data as roots");
 	}
@@ -544,6 +549,39 @@ int gcdune_roots_add(void *begin, void *end)
 int gcdune_roots_exclude(void *begin, void *end)
 {
 	return add(&excluded, begin, end);
+}
+
+void gcdune_roots_own_end(void)
+{
+	excluded_own = excluded.count;
+}
+
+void gcdune_roots_include_all(void)
+{
+	gcdune_cycle_lock();
+	if (excluded.count > excluded_own)
+		excluded.count = excluded_own;
+	gcdune_cycle_unlock();
+}
+
+bool gcdune_roots_in_segment(const void *address)
+{
+	bool found = false;
+
+	gcdune_cycle_lock();
+	for (size_t i = 0; i < segments.count; i++)
+		found |= (uintptr_t)address >= segments.items[i].begin && (uintptr_t)address < segments.items[i].end;
+	gcdune_cycle_unlock();
+	return found;
+}
+
+void gcdune_roots_each(void (*fn)(char what, void *begin, void *end))
+{
+	const struct ranges *all[] = {&segments, &added, &excluded};
+
+	for (size_t list = 0; list < 3; list++)
+		for (size_t i = 0; i < all[list]->count; i++)
+			fn("sax"[list], (void *)all[list]->items[i].begin, (void *)all[list]->items[i].end);
 }
 
 int gcdune_roots_remove(void *begin_, void *end_)

@@ -2,6 +2,7 @@
 #ifndef GCDUNE_ROOTS_H
 #define GCDUNE_ROOTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,5 +35,17 @@ const char *gcdune_roots_place(void);
 
 /* Bytes of roots, by the last gcdune_roots_mark or gcdune_roots_remark. */
 size_t gcdune_roots_bytes(void);
+/* gcdune_init has excluded what is the library's own. */
+void gcdune_roots_own_end(void);
+
+/* Asked for each writable segment of a library, named as by dl_iterate_phdr, while the dynamic linker's lock is held:
+ * whether it is to be scanned. NULL: all are. */
+extern bool (*gcdune_roots_filter)(const char *name, void *begin, size_t size) __attribute__((visibility("hidden")));
+/* Whether ADDRESS was in a scanned segment at the last collection. */
+bool gcdune_roots_in_segment(const void *address);
+/* Forgets what gcdune_roots_exclude was told by the program. */
+void gcdune_roots_include_all(void);
+/* FN for each segment ('s'), added range ('a') and excluded range ('x'); heap.cycle. */
+void gcdune_roots_each(void (*fn)(char what, void *begin, void *end));
 
 #endif

@@ -48,12 +48,16 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 	if (thread->on_altstack)
 		thread->altstack_end = (uintptr_t)altstack.ss_sp + altstack.ss_size;
 	thread->sp = (uintptr_t)__builtin_frame_address(0);
+	if (thread->suspend_look)
+		gcdune_suspend_look(thread, context);
 	thread->stop_pending = 0;
 	atomic_store(&thread->stop_wanted, 0);
 	if (atomic_fetch_sub(&unanswered, 1) == 1)
 		gcdune_os_futex_wake(&unanswered, 1);
 	while (atomic_load(&release) == ticket)
 		gcdune_os_futex_wait(&release, ticket);
+	while (atomic_load(&thread->suspended))
+		gcdune_os_futex_wait(&thread->suspended, 1);
 	thread->sp = outer;
 	gcdune_stats_lost(thread, GCDUNE_LOST_STOP, begin, gcdune_os_now());
 	errno = saved_errno;

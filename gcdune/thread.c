@@ -211,7 +211,9 @@ static void thread_exit(void *rounds)
 	gcdune_thread_detach();
 }
 
-int gcdune_thread_attach(void)
+__thread bool gcdune_thread_attaching __attribute__((tls_model("initial-exec")));
+
+static int attach(void)
 {
 	if (gcdune_thread_self)
 		return -EALREADY;
@@ -253,6 +255,15 @@ int gcdune_thread_attach(void)
 	gcdune_local = &thread->local;
 	gcdune_cycle_unlock();
 	return 0;
+}
+
+int gcdune_thread_attach(void)
+{
+	gcdune_thread_attaching = true;
+	int error = attach();
+
+	gcdune_thread_attaching = false;
+	return error;
 }
 
 static void unlink_thread(struct gcdune_thread *thread)

@@ -49,6 +49,10 @@ struct gcdune_thread {
 	_Atomic int state;	 /* enum gcdune_thread_state */
 	_Atomic int stop_wanted; /* a signal is on its way and not yet answered */
 	uintptr_t sp;		 /* while stopped or BLOCKED */
+	_Atomic int suspended;	 /* 1: by gcdune_thread_suspend; set and cleared under heap.cycle */
+	bool takes_lock;	 /* BLOCKED for a lock of ours: not to be suspended there */
+	int suspend_look;	 /* not 0: the handler is to say whether it can be suspended there: 2 */
+	bool parked;		 /* suspended where it was stopped, and BLOCKED only for that */
 	bool on_altstack;	 /* stopped in a handler on its alternate stack, which ends at */
 	uintptr_t altstack_end;
 
@@ -70,6 +74,9 @@ struct gcdune_thread {
 /* NULL if the calling thread is not attached. */
 extern __thread struct gcdune_thread *gcdune_thread_self
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* The calling thread is in gcdune_thread_attach, which calls functions of libc that allocate: for a malloc on this heap. */
+extern __thread bool gcdune_thread_attaching __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 extern struct gcdune_thread *gcdune_threads __attribute__((visibility("hidden"))); /* heap.cycle */
 extern _Atomic unsigned gcdune_threads_count __attribute__((visibility("hidden")));
@@ -159,6 +166,12 @@ int gcdune_stop_init(void);
 /* Stops all attached threads but the caller, which holds heap.cycle. */
 void gcdune_stop_world(void);
 void gcdune_stop_release(void);
+/* Stops one thread, perhaps the caller, until another resumes it; it counts as BLOCKED meanwhile. Not counted: one
+ * resume is enough. Nothing happens to a thread that is not attached. (suspend.c) */
+void gcdune_suspend_look(struct gcdune_thread *thread, void *context);
+void gcdune_thread_suspend(pthread_t thread);
+void gcdune_thread_resume(pthread_t thread);
+bool gcdune_thread_is_suspended(pthread_t thread);
 
 /* ---- fork.c ---- */
 /* In the child: the other threads' records go. */

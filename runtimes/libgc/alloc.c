@@ -94,6 +94,8 @@ void *GC_realloc(void *object, size_t size)
 
 void GC_free(void *object)
 {
+	if (object)
+		libgc_stats_freed(gcdune_size(object));
 	gcdune_free(object);
 }
 

@@ -8,6 +8,7 @@
 static bool held;
 static bool automatic_off;
 static int force_unmap;
+bool libgc_deinitialized;
 
 static int never(void)
 {
@@ -30,7 +31,7 @@ static void hold(bool hold_it)
 void libgc_collection_apply(void)
 {
 	pthread_mutex_lock(&libgc_lock);
-	hold(GC_dont_gc || automatic_off);
+	hold(GC_dont_gc || automatic_off || libgc_deinitialized);
 	pthread_mutex_unlock(&libgc_lock);
 }
 
@@ -122,6 +123,15 @@ void GC_set_force_unmap_on_gcollect(int value)
 int GC_get_force_unmap_on_gcollect(void)
 {
 	return force_unmap;
+}
+
+/* Nothing is given back: objects stay where they are. */
+void GC_deinit(void)
+{
+	if (!libgc_initialized)
+		return;
+	libgc_deinitialized = true;
+	libgc_collection_apply();
 }
 
 /* What an incremental mode would be for is how gcdune collects anyway, or not at all: there is none to switch on, and

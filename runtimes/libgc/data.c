@@ -16,6 +16,7 @@ int GC_all_interior_pointers = 1;
 int GC_finalize_on_demand;
 int GC_java_finalization = 1;
 int GC_dont_gc;
+int GC_find_leak;
 int GC_dont_expand;
 int GC_use_entire_heap;
 int GC_full_freq = 19;
@@ -30,3 +31,18 @@ unsigned long GC_time_limit = GC_TIME_UNLIMITED;
 /* An empty range until the heap exists, so that nothing looks like an object. */
 void *GC_least_plausible_heap_addr = (void *)UINTPTR_MAX;
 void *GC_greatest_plausible_heap_addr;
+
+/* Of Boehm's implementation, in no header: its state, and where its free lists begin. Nothing here is behind them; they
+ * exist so that whatever names them can be loaded, and reads an empty heap and empty lists. */
+#define LIBGC_DATA extern __attribute__((visibility("default")))
+LIBGC_DATA struct libgc_arrays {
+	char zero[0x2c9f0];
+} GC_arrays;
+struct libgc_arrays GC_arrays;
+
+static void *no_free_list[129];
+LIBGC_DATA void **GC_objfreelist_ptr, **GC_aobjfreelist_ptr, **GC_uobjfreelist_ptr, **GC_auobjfreelist_ptr;
+void **GC_objfreelist_ptr = no_free_list;
+void **GC_aobjfreelist_ptr = no_free_list;
+void **GC_uobjfreelist_ptr = no_free_list;
+void **GC_auobjfreelist_ptr = no_free_list;

@@ -5,6 +5,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+#include "heap.h"
 
 #pragma GCC diagnostic ignored "-Wformat-nonliteral" /* warning procedures take a format */
 
@@ -28,9 +31,13 @@ static void print_warning(char *message, GC_word arg)
 
 static GC_warn_proc warn_proc = print_warning;
 
+bool libgc_loop_on_abort;
+
 void libgc_fatal(const char *message)
 {
 	GC_on_abort(message);
+	while (libgc_loop_on_abort)
+		pause();
 	abort();
 }
 
@@ -68,6 +75,7 @@ static void push_roots(struct gcdune_marker *marker)
 {
 	libgc_toggle_push(marker);
 	libgc_roots_push(marker);
+	libgc_dead_push(marker);
 }
 
 static void tell(GC_EventType event)
@@ -98,13 +106,18 @@ static void on_event(enum gcdune_event event)
 		begin();
 		break;
 	case GCDUNE_EVENT_STOPPED:
-		GC_gc_no++;
+		if (!gcdune_heap.marking) /* the first stop of the collection */
+			GC_gc_no++;
+		libgc_stats_begin();
+		libgc_inspect_begin();
+		libgc_tell_threads(GC_EVENT_THREAD_SUSPENDED);
 		tell(GC_EVENT_POST_STOP_WORLD);
 		tell(GC_EVENT_MARK_START);
 		break;
 	case GCDUNE_EVENT_RESUME:
 		tell(GC_EVENT_MARK_END);
 		tell(GC_EVENT_PRE_START_WORLD);
+		libgc_tell_threads(GC_EVENT_THREAD_UNSUSPENDED);
 		break;
 	case GCDUNE_EVENT_END:
 		tell(GC_EVENT_POST_START_WORLD);
@@ -112,6 +125,8 @@ static void on_event(enum gcdune_event event)
 		tell(GC_EVENT_RECLAIM_END);
 		tell(GC_EVENT_END);
 		libgc_stats_after_collection();
+		libgc_debug_report();
+		libgc_dead_process();
 		break;
 	case GCDUNE_EVENT_GREW:
 		libgc_heap_ready();

@@ -70,6 +70,21 @@ static void read_environment(void)
 		GC_set_force_unmap_on_gcollect(1);
 	if (is_set("GC_ALL_INTERIOR_POINTERS"))
 		GC_set_all_interior_pointers(1);
+	if (is_set("GC_FIND_LEAK"))
+		GC_find_leak = 1;
+	libgc_delay_free = is_set("GC_FINDLEAK_DELAY_FREE");
+	libgc_abort_on_leak = is_set("GC_ABORT_ON_LEAK");
+	libgc_loop_on_abort = is_set("GC_LOOP_ON_ABORT");
+	if (is_set("GC_LOG_FILE"))
+		libgc_log_open(getenv("GC_LOG_FILE"));
+	if (is_set("GC_COLLECT_AT_MALLOC"))
+		set_option("torture", "1");
+	if (is_set("GC_USE_ENTIRE_HEAP"))
+		GC_use_entire_heap = 1;
+	if (is_set("GC_FULL_FREQUENCY") && atoi(getenv("GC_FULL_FREQUENCY")) > 0)
+		GC_full_freq = atoi(getenv("GC_FULL_FREQUENCY"));
+	if (is_set("GC_PAUSE_TIME_TARGET") && atol(getenv("GC_PAUSE_TIME_TARGET")) > 0)
+		GC_time_limit = strtoul(getenv("GC_PAUSE_TIME_TARGET"), NULL, 10);
 	libgc_dump_regularly = is_set("GC_DUMP_REGULARLY");
 	size = size_variable("GC_MAXIMUM_HEAP_SIZE");
 	if (size)
@@ -106,6 +121,13 @@ void libgc_heap_ready(void)
 	libgc_initialized = true;
 }
 
+/* What leaked up to the end is told at exit. */
+static void last_look(void)
+{
+	if (GC_find_leak)
+		GC_gcollect();
+}
+
 static void start(void)
 {
 	if (gcdune_init())
@@ -116,6 +138,10 @@ static void start(void)
 	if (!GC_all_interior_pointers)
 		gcdune_interior_set(false);
 	libgc_settings_apply();
+	if (GC_find_leak) {
+		libgc_dead_watch();
+		atexit(last_look);
+	}
 	if (initial_heap && !libgc_heap_reserve(initial_heap))
 		libgc_warn("the initial heap size cannot be had");
 }
@@ -130,11 +156,15 @@ void libgc_init(void)
 void GC_init(void)
 {
 	libgc_init();
+	if (libgc_deinitialized) {
+		libgc_deinitialized = false;
+		libgc_collection_apply();
+	}
 }
 
 int GC_is_init_called(void)
 {
-	return libgc_initialized;
+	return libgc_initialized && !libgc_deinitialized;
 }
 
 unsigned GC_get_version(void)

@@ -112,6 +112,13 @@ unsigned GC_new_kind_inner(void **free_list, GC_word descr, int add_size, int cl
 	return GC_new_kind(free_list, descr, add_size, clear);
 }
 
+void libgc_proc_set(unsigned index, GC_mark_proc proc)
+{
+	if (index >= GC_MAX_MARK_PROCS)
+		libgc_fatal("a mark procedure's number is too large");
+	libgc_procs[index] = proc;
+}
+
 unsigned GC_new_proc(GC_mark_proc proc)
 {
 	unsigned index = atomic_fetch_add(&libgc_nprocs, 1);

@@ -12,6 +12,8 @@
  *	hooks		out of memory, warnings, abort, events: what gcdune calls, passed on
  *	data settings	the exported variables; what can be set and asked
  *	stats check debug	what can be asked; checks of pointers; the debugging functions
+ *	dead gcj	objects about to die: disclaim procedures, leaks; objects described by their type
+ *	lock inspect log	holding everything off; looking into the heap; messages
  *
  * Invariants:
  *  - The exported variables are the state: setters store there and getters read there, because programs do the same.
@@ -30,6 +32,7 @@
 #include "gc/gc_inline.h"
 #include "gc/gc_mark.h"
 #include "gc/gc_typed.h"
+#include "gc/javaxfc.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -41,6 +44,7 @@
 void libgc_init(void);
 void libgc_heap_ready(void);
 extern bool libgc_initialized;
+extern bool libgc_deinitialized; /* by GC_deinit, until GC_init */
 
 extern pthread_mutex_t libgc_lock;
 
@@ -48,6 +52,41 @@ extern pthread_mutex_t libgc_lock;
 void libgc_hooks_install(void);
 _Noreturn void libgc_fatal(const char *message);
 void libgc_warn(const char *message);
+extern bool libgc_loop_on_abort; /* for a debugger to attach: GC_LOOP_ON_ABORT */
+
+/* dead.c: watches what dies; what it does in a collection's roots callback, and after it. */
+void libgc_dead_watch(void);
+void libgc_dead_push(struct gcdune_marker *marker);
+void libgc_dead_process(void);
+extern bool libgc_abort_on_leak;
+
+/* debug.c, for dead.c. With the world stopped: looks for overwritten objects; whether one is freed, but kept to see whether
+ * it is used still. After a collection: prints what was found; prints a leaked object's line and stack, false if it has
+ * none. */
+void libgc_debug_check_heap(void);
+bool libgc_debug_is_freed(const void *object, size_t size);
+void libgc_debug_report(void);
+bool libgc_debug_report_leak(const void *object, const char *what);
+extern bool libgc_delay_free;
+
+/* stats.c: what GC_free is given. */
+void libgc_stats_freed(size_t bytes);
+void libgc_stats_begin(void);
+
+/* inspect.c: a collection begins, world stopped. */
+void libgc_inspect_begin(void);
+
+/* lock.c: tells of each thread that is stopped, or goes on. */
+void libgc_tell_threads(GC_EventType event);
+
+/* log.c: these are exported and in no header of Boehm's. */
+__attribute__((visibility("default"), format(printf, 1, 2))) void GC_printf(const char *format, ...);
+__attribute__((visibility("default"), format(printf, 1, 2))) void GC_err_printf(const char *format, ...);
+__attribute__((visibility("default"), format(printf, 1, 2))) void GC_log_printf(const char *format, ...);
+void libgc_log_open(const char *path);
+
+/* kinds.c: a mark procedure of a number that the program chose. */
+void libgc_proc_set(unsigned index, GC_mark_proc proc);
 
 /* settings.c: makes gcdune follow the exported variables. */
 void libgc_settings_apply(void);

@@ -60,6 +60,7 @@ static size_t min_bytes = 1;
 static int rate = 10;
 static int max_prior_attempts = 1;
 
+KEPT(int, find_leak, GC_find_leak)
 KEPT(int, full_freq, GC_full_freq)
 KEPT(GC_word, non_gc_bytes, GC_non_gc_bytes)
 KEPT(GC_word, max_retries, GC_max_retries)

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "alloc.h"
+
 bool libgc_dump_regularly;
 
 static uint64_t measured_from;
@@ -48,6 +50,39 @@ static size_t heap_free(const struct gcdune_stats *now)
 static size_t unmapped(const struct gcdune_stats *now)
 {
 	return now->bytes_heap_peak > heap_size(now) ? now->bytes_heap_peak - heap_size(now) : 0;
+}
+
+static atomic_size_t freed;
+
+void libgc_stats_freed(size_t bytes)
+{
+	atomic_fetch_add_explicit(&freed, bytes, memory_order_relaxed);
+}
+
+void libgc_stats_begin(void)
+{
+	atomic_store(&freed, 0);
+}
+
+size_t GC_get_expl_freed_bytes_since_gc(void)
+{
+	return atomic_load(&freed);
+}
+
+/* For programs that keep free lists of their own and want them counted. */
+extern __attribute__((visibility("default"))) void GC_incr_bytes_allocd(size_t bytes);
+void GC_incr_bytes_allocd(size_t bytes)
+{
+	struct gcdune_thread *thread = gcdune_thread_get();
+
+	if (thread)
+		gcdune_account(thread, (int64_t)bytes);
+}
+
+extern __attribute__((visibility("default"))) void GC_incr_bytes_freed(size_t bytes);
+void GC_incr_bytes_freed(size_t bytes)
+{
+	libgc_stats_freed(bytes);
 }
 
 GC_word GC_get_gc_no(void)
@@ -137,7 +172,7 @@ size_t GC_get_prof_stats(struct GC_prof_stats_s *result, size_t size)
 		.markers_m1 = (GC_word)GC_parallel,
 		.bytes_reclaimed_since_gc = (GC_word)-1,
 		.reclaimed_bytes_before_gc = (GC_word)-1,
-		.expl_freed_bytes_since_gc = (GC_word)-1,
+		.expl_freed_bytes_since_gc = GC_get_expl_freed_bytes_since_gc(),
 		.obtained_from_os_bytes = heap_size(&now) + unmapped(&now),
 	};
 

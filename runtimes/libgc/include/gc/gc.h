@@ -36,6 +36,10 @@ GC_API unsigned GC_CALL GC_get_version(void);
 GC_API void GC_CALL GC_init(void);
 GC_API int GC_CALL GC_is_init_called(void);
 
+/* Says that the program has no more use for the collector: no collection begins any more until GC_init is called again.
+ * What was allocated stays. */
+GC_API void GC_CALL GC_deinit(void);
+
 /* ---- Allocation ----------------------------------------------------------------------------- */
 
 /* SIZE zeroed bytes, aligned to 16, scanned for pointers. NULL when there is no memory: see GC_set_oom_fn. */
@@ -216,6 +220,7 @@ GC_API size_t GC_CALL GC_get_heap_size(void); /* without what was given back to 
 GC_API size_t GC_CALL GC_get_free_bytes(void);
 GC_API size_t GC_CALL GC_get_unmapped_bytes(void);
 GC_API size_t GC_CALL GC_get_bytes_since_gc(void);
+GC_API size_t GC_CALL GC_get_expl_freed_bytes_since_gc(void); /* by GC_free */
 GC_API size_t GC_CALL GC_get_total_bytes(void); /* allocated since the start */
 GC_API size_t GC_CALL GC_get_obtained_from_os_bytes(void);
 GC_API size_t GC_CALL GC_get_memory_use(void); /* in blocks that hold objects */
@@ -249,6 +254,11 @@ GC_API unsigned long GC_CALL GC_get_full_gc_total_time(void);
 
 /* Prints the state of the collector on stdout, under a NAME or the number of the collection. */
 GC_API void GC_CALL GC_dump(void);
+/* Prints to stdout the roots and the regions of the heap; every finalizer and link. */
+GC_API void GC_CALL GC_dump_regions(void);
+GC_API void GC_CALL GC_dump_finalization(void);
+/* How many bytes an object of SIZE bytes takes; SIZE_MAX for more than 2048. */
+GC_API size_t GC_CALL GC_get_size_map_at(int size);
 GC_API void GC_CALL GC_dump_named(const char *name);
 
 /* ---- Which words are pointers ------------------------------------------------------------------- */
@@ -258,6 +268,13 @@ GC_API void GC_CALL GC_dump_named(const char *name);
  * (0 always is); pointers on stacks and in static data count always. */
 GC_API GC_ATTR_DEPRECATED int GC_all_interior_pointers;
 GC_API void GC_CALL GC_set_all_interior_pointers(int value);
+
+/* Leak-finding mode, set before GC_INIT: objects that are unreachable and were not freed are reported to stderr by the
+ * next collection, with the place and the stack of the call if they are from the debugging functions, and then freed.
+ * No finalizers and links. There is a last collection at exit. Also the environment variable GC_FIND_LEAK. */
+GC_API GC_ATTR_DEPRECATED int GC_find_leak;
+GC_API void GC_CALL GC_set_find_leak(int value);
+GC_API int GC_CALL GC_get_find_leak(void);
 GC_API int GC_CALL GC_get_all_interior_pointers(void);
 GC_API void GC_CALL GC_register_displacement(size_t offset);
 
@@ -266,6 +283,12 @@ GC_API void GC_CALL GC_add_roots(void *low, void *high);
 GC_API void GC_CALL GC_remove_roots(void *low, void *high);
 /* No static data is scanned any more but what GC_add_roots names later. */
 GC_API void GC_CALL GC_clear_roots(void);
+/* Forgets what GC_exclude_static_roots was told. */
+GC_API void GC_CALL GC_clear_exclusion_table(void);
+/* Asked for each writable segment of the program and its libraries in each collection, with the name that the dynamic
+ * linker has for it: whether it is scanned (not 0). It must not allocate. NULL: all are. */
+typedef int(GC_CALLBACK *GC_has_static_roots_func)(const char *name, void *begin, size_t size);
+GC_API void GC_CALL GC_register_has_static_roots_callback(GC_has_static_roots_func);
 /* Words in [low, high) are not scanned though they are static data. */
 GC_API void GC_CALL GC_exclude_static_roots(void *low, void *high);
 
@@ -296,6 +319,10 @@ GC_API void GC_CALL GC_register_finalizer_unreachable(void *object, GC_finalizat
  * returns how many it ran. The notifier is then called after each collection that found some. */
 GC_API GC_ATTR_DEPRECATED int GC_finalize_on_demand;
 GC_API void GC_CALL GC_set_finalize_on_demand(int value);
+/* Called in a collection with each object whose finalizer's turn has come. It must not allocate. NULL: none. */
+typedef void(GC_CALLBACK *GC_await_finalize_proc)(void *object);
+GC_API void GC_CALL GC_set_await_finalize_proc(GC_await_finalize_proc);
+GC_API GC_await_finalize_proc GC_CALL GC_get_await_finalize_proc(void);
 GC_API int GC_CALL GC_get_finalize_on_demand(void);
 typedef void(GC_CALLBACK *GC_finalizer_notifier_proc)(void);
 GC_API GC_ATTR_DEPRECATED GC_finalizer_notifier_proc GC_finalizer_notifier;
@@ -363,6 +390,17 @@ typedef void(GC_CALLBACK *GC_on_collection_event_proc)(GC_EventType);
 GC_API void GC_CALL GC_set_on_collection_event(GC_on_collection_event_proc);
 GC_API GC_on_collection_event_proc GC_CALL GC_get_on_collection_event(void);
 
+#ifdef GC_THREADS
+/* Called with THREAD_SUSPENDED and THREAD_UNSUSPENDED for each thread (its pthread_t) that a collection stops and lets go
+ * on, world stopped. It must not allocate. May be NULL. */
+typedef void(GC_CALLBACK *GC_on_thread_event_proc)(GC_EventType, void *thread);
+GC_API void GC_CALL GC_set_on_thread_event(GC_on_thread_event_proc);
+GC_API GC_on_thread_event_proc GC_CALL GC_get_on_thread_event(void);
+#endif
+
+/* Where GC_log_printf and the statistics of Boehm's library would go; default 2. */
+GC_API void GC_CALL GC_set_log_fd(int fd);
+
 /* A warning: MESSAGE is a format for printf that takes ARG. Never NULL; GC_ignore_warn_proc is silent. */
 typedef void(GC_CALLBACK *GC_warn_proc)(char *message, GC_word arg);
 GC_API void GC_CALL GC_set_warn_proc(GC_warn_proc) GC_ATTR_NONNULL(1);
@@ -379,6 +417,20 @@ GC_API GC_abort_func GC_CALL GC_get_abort_func(void);
 /* FN(DATA) while no collection can begin. FN must not allocate. */
 typedef void *(GC_CALLBACK *GC_fn_type)(void *data);
 GC_API void *GC_CALL GC_call_with_alloc_lock(GC_fn_type fn, void *data) GC_ATTR_NONNULL(1);
+
+#ifdef GC_THREADS
+/* The same by two calls. They nest. */
+GC_API void GC_CALL GC_alloc_lock(void);
+GC_API void GC_CALL GC_alloc_unlock(void);
+
+/* Stops all other threads that the collector knows, and lets them go on. Between the two: no allocation. */
+GC_API void GC_CALL GC_stop_world_external(void);
+GC_API void GC_CALL GC_start_world_external(void);
+
+/* The calling thread's ordinary stack, where that is not the one it was made with, and its stack for signals. (The latter
+ * is found without.) */
+GC_API void GC_CALL GC_register_altstack(void *stack, GC_word stack_size, void *altstack, GC_word altstack_size);
+#endif
 
 /* FN(DATA) as code that does not touch the heap, which a collection does not wait for; and, inside that, as code that
  * does again. */

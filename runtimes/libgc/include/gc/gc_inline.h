@@ -109,6 +109,9 @@ GC_API GC_ATTR_MALLOC GC_ATTR_ALLOC_SIZE(1) void *GC_CALL GC_malloc_kind_global(
 		}												\
 	} while (0)
 
+/* Prints the addresses of free slots of GRANULES * 16 bytes in blocks of KIND. */
+GC_API void GC_CALL GC_print_free_list(int kind, size_t granules);
+
 #ifdef __cplusplus
 }
 #endif

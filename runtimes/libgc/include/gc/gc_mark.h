@@ -113,6 +113,28 @@ GC_API void GC_CALL GC_push_all(void *bottom, void *top);
 GC_API void GC_CALL GC_push_all_eager(void *bottom, void *top);
 GC_API void GC_CALL GC_push_conditional(void *bottom, void *top, int all);
 
+/* Whether the object that begins at P was found reachable by the last collection, or has been made since; and changing
+ * that, which lasts until the next one. Called from a mark procedure they see and change the marks of the collection that
+ * runs. For the rest, that an object's bit was cleared does not free it. */
+GC_API int GC_CALL GC_is_marked(const void *p) GC_ATTR_NONNULL(1);
+GC_API void GC_CALL GC_clear_mark_bit(const void *p) GC_ATTR_NONNULL(1);
+GC_API void GC_CALL GC_set_mark_bit(const void *p) GC_ATTR_NONNULL(1);
+
+/* PROC for each object that a collection has not found dead. It must not allocate. */
+typedef void(GC_CALLBACK *GC_reachable_object_proc)(void *object, size_t bytes, void *data);
+GC_API void GC_CALL GC_enumerate_reachable_objects_inner(GC_reachable_object_proc proc, void *data) GC_ATTR_NONNULL(1);
+
+/* FN writes into OUT a name for objects of KIND, of at most GC_TYPE_DESCR_LEN characters, for reports of leaks. */
+typedef void(GC_CALLBACK *GC_describe_type_fn)(void *object, char *out);
+#define GC_TYPE_DESCR_LEN 40
+GC_API void GC_CALL GC_register_describe_type_fn(int kind, GC_describe_type_fn fn);
+
+/* For a push-other-roots procedure that does not call the one before it. Finalizers are pushed in any case. */
+GC_API void GC_CALL GC_push_finalizer_structures(void);
+
+/* Whether P lies in a data segment that is scanned: these are found anew by each collection. */
+GC_API int GC_CALL GC_is_tmp_root(void *p);
+
 #ifdef __cplusplus
 }
 #endif

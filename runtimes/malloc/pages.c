@@ -1,0 +1,292 @@
+/* pages.c - owns the reservation and the runs of free pages; see pages.h. Called by heap.c and large.c. */
+#include "pages.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "os.h"
+
+#define MAX_PAGES ((size_t)1 << 22) /* 256 GiB */
+#define COMMIT_STEP 256		    /* pages made usable at once */
+#define ALIGN_BASE ((size_t)1 << 30) /* so that what is aligned among the pages is aligned */
+#define BINS 24
+#define DIRTY_LEAST 128 /* free pages that keep their memory in any case */
+#define EXCESS_NS 50000000u
+
+uintptr_t pages_base;
+size_t pages_bytes;
+struct page *pages;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct page *bins[BINS];
+static size_t npages, edge, committed; /* pages that were ever taken; that are usable */
+static uint64_t excess_since;	       /* there are too many dirty pages; 0: not so */
+static size_t taken, dirty;	       /* pages in use; free ones whose memory is not the kernel's */
+
+void pages_lock(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void pages_unlock(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+void pages_after_fork(void)
+{
+	pthread_mutex_init(&lock, NULL);
+}
+
+static bool init(void)
+{
+	size_t left = gcdune_os_address_limit();
+
+	for (npages = MAX_PAGES; npages >= 1024; npages /= 2) {
+		if (npages * PAGE_BYTES > left / 4)
+			continue;
+		void *base = gcdune_os_reserve(npages * PAGE_BYTES, npages * PAGE_BYTES < ALIGN_BASE ? PAGE_BYTES : ALIGN_BASE);
+		/* One more, which stays PAGE_NONE: looking at a neighbour needs no test for the end. */
+		struct page *table = base ? gcdune_os_reserve_zero((npages + 1) * sizeof *table) : NULL;
+
+		if (!table) {
+			gcdune_os_unreserve(base, npages * PAGE_BYTES);
+			continue;
+		}
+		/* Objects are here: for a collector this is the program's memory, not its own. */
+		gcdune_os_disown(base);
+		pages = table;
+		pages_base = (uintptr_t)base;
+		pages_bytes = npages * PAGE_BYTES;
+		return true;
+	}
+	return false;
+}
+
+bool pages_init(void)
+{
+	bool done;
+
+	pages_lock();
+	done = pages_bytes || init();
+	pages_unlock();
+	return done;
+}
+
+static unsigned bin_of(size_t length)
+{
+	unsigned bin = 63 - (unsigned)__builtin_clzll(length);
+
+	return bin < BINS ? bin : BINS - 1;
+}
+
+static void bin_add(struct page *page, size_t length, bool clean)
+{
+	struct page **head = &bins[bin_of(length)];
+
+	page->use = page[length - 1].use = PAGE_FREE;
+	page->length = page[length - 1].length = (uint32_t)length;
+	page->clean = page[length - 1].clean = clean;
+	page->prev = NULL;
+	page->next = *head;
+	if (*head)
+		(*head)->prev = page;
+	*head = page;
+	if (!clean)
+		dirty += length;
+}
+
+static void bin_remove(struct page *page)
+{
+	if (page->prev)
+		page->prev->next = page->next;
+	else
+		bins[bin_of(page->length)] = page->next;
+	if (page->next)
+		page->next->prev = page->prev;
+	if (!page->clean)
+		dirty -= page->length;
+}
+
+/* Joins the run with what is free before and behind. */
+static void run_free(struct page *page, size_t length, bool clean)
+{
+	size_t index = (size_t)(page - pages);
+
+	/* A tail of a large object has use 0, so a free page beside this run is the end of a free run. */
+	if (index && page[-1].use == PAGE_FREE) {
+		struct page *before = page - page[-1].length;
+
+		page[-1].use = PAGE_NONE;
+		clean &= before->clean;
+		length += before->length;
+		bin_remove(before);
+		page = before;
+	}
+	if (page + length < pages + edge && page[length].use == PAGE_FREE) {
+		struct page *behind = page + length;
+
+		clean &= behind->clean;
+		bin_remove(behind);
+		behind->use = PAGE_NONE;
+		length += behind->length;
+	}
+	bin_add(page, length, clean);
+}
+
+/* The first run that has N pages at ALIGN. */
+static struct page *find(size_t n, size_t align, size_t *skip)
+{
+	for (unsigned bin = bin_of(n); bin < BINS; bin++)
+		for (struct page *page = bins[bin]; page; page = page->next) {
+			size_t index = (size_t)(page - pages);
+
+			*skip = (index + align - 1) / align * align - index;
+			if (page->length >= *skip + n)
+				return page;
+		}
+	return NULL;
+}
+
+/* The table reaches as far as the pages do, and one more. */
+static bool commit(size_t want)
+{
+	size_t upto = (want + COMMIT_STEP - 1) / COMMIT_STEP * COMMIT_STEP;
+	size_t table_from = (committed * sizeof *pages + 4095) / 4096 * 4096, table_to;
+
+	if (upto > npages)
+		upto = npages;
+	if (want > upto)
+		return false;
+	table_to = ((upto + 1) * sizeof *pages + 4095) / 4096 * 4096;
+	if (table_to > table_from && gcdune_os_commit((char *)pages + table_from, table_to - table_from))
+		return false;
+	if (gcdune_os_commit((char *)pages_base + committed * PAGE_BYTES, (upto - committed) * PAGE_BYTES))
+		return false;
+	committed = upto;
+	return true;
+}
+
+static struct page *grow(size_t n, size_t align)
+{
+	size_t first = (edge + align - 1) / align * align;
+
+	if (first + n < n || first + n > npages || (first + n > committed && !commit(first + n)))
+		return NULL;
+	size_t gap = first - edge;
+	struct page *page = &pages[first];
+
+	edge = first + n;
+	if (gap)
+		run_free(page - gap, gap, true);
+	page->clean = 1;
+	return page;
+}
+
+static void purge(size_t keep)
+{
+	for (unsigned bin = BINS; bin-- > 0 && dirty > keep;)
+		for (struct page *page = bins[bin]; page && dirty > keep; page = page->next) {
+			if (page->clean || gcdune_os_release(page_address(page), page->length * PAGE_BYTES))
+				continue;
+			page->clean = page[page->length - 1].clean = 1;
+			dirty -= page->length;
+		}
+}
+
+struct page *pages_take(size_t n, size_t align)
+{
+	size_t skip;
+	struct page *page;
+
+	pages_lock();
+	page = find(n, align, &skip);
+	if (page) {
+		size_t length = page->length;
+		bool clean = page->clean;
+
+		bin_remove(page);
+		page[length - 1].use = PAGE_NONE;
+		page->use = PAGE_NONE;
+		if (skip)
+			bin_add(page, skip, clean);
+		if (length > skip + n)
+			bin_add(page + skip + n, length - skip - n, clean);
+		page += skip;
+		page->clean = clean;
+	} else {
+		page = grow(n, align);
+	}
+	if (page) {
+		taken += n;
+		page->length = (uint32_t)n;
+		page->use = PAGE_LARGE; /* not free; the caller makes it what it is */
+	}
+	pages_unlock();
+	return page;
+}
+
+void pages_give(struct page *page, size_t n)
+{
+	pages_lock();
+	page->use = PAGE_NONE;
+	taken -= n;
+	run_free(page, n, false);
+	/* Some memory is worth keeping, in proportion to what is in use. More goes back when it has not been wanted again for
+	 * a while: a page that is touched anew costs a microsecond or more. */
+	if (dirty <= DIRTY_LEAST + taken / 8) {
+		excess_since = 0;
+	} else if (!excess_since) {
+		excess_since = gcdune_os_now();
+	} else if (gcdune_os_now() - excess_since > EXCESS_NS) {
+		purge(DIRTY_LEAST / 2 + taken / 16);
+		excess_since = 0;
+	}
+	pages_unlock();
+}
+
+bool pages_resize(struct page *page, size_t n)
+{
+	size_t old = page->length;
+	bool done = true;
+
+	if (n == old)
+		return true;
+	pages_lock();
+	if (n < old) {
+		page->length = (uint32_t)n;
+		taken -= old - n;
+		run_free(page + n, old - n, false);
+	} else {
+		struct page *behind = page + old;
+
+		done = behind < pages + edge && behind->use == PAGE_FREE && behind->length >= n - old;
+		if (done) {
+			size_t rest = behind->length - (n - old);
+			bool clean = behind->clean;
+
+			bin_remove(behind);
+			behind[behind->length - 1].use = PAGE_NONE;
+			behind->use = PAGE_NONE;
+			if (rest)
+				bin_add(page + n, rest, clean);
+			page->length = (uint32_t)n;
+			taken += n - old;
+		} else if (behind == pages + edge && edge + (n - old) <= npages &&
+			   (edge + (n - old) <= committed || commit(edge + (n - old)))) {
+			edge += n - old;
+			page->length = (uint32_t)n;
+			taken += n - old;
+			done = true;
+		}
+	}
+	pages_unlock();
+	return done;
+}
+
+void pages_trim(void)
+{
+	pages_lock();
+	purge(0);
+	pages_unlock();
+}
