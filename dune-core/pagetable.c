@@ -1,0 +1,291 @@
+/* pagetable.c - the monitor's side of the page tables: filling in, taking away, marking.
+ *
+ * The tables are ordinary four-level tables in dune.tables, which the program can read and write too (dirty.c and
+ * table.c do, in ring 3). An entry is a cache of what the kernel says is mapped: absent is always right, and then the
+ * first access asks (pt_fault). The one thing that only an entry knows is its dirty bit, which therefore stays in the
+ * entry while P is clear, until the page is unmapped.
+ *
+ * Why edits from here are seen by the hardware. An edit that adds a mapping or a right is seen when the access faults.
+ * One that takes something away is followed by a system call that makes the kernel change the same range, and KVM's MMU
+ * notifier then drops what it had built for it, on every vCPU. Intermediate entries are only ever added: a table once
+ * linked stays, since under shadow paging nobody would notice that one was taken out.
+ *
+ * dune.lock is held by all callers, except pt_mark's. Ring 3 changes entries at the same time, so changes are atomic. */
+#include "monitor.h"
+
+/* NULL for an entry that points elsewhere: the program can write anything there. */
+static uint64_t *table_at(uint64_t entry)
+{
+	char *table = dune.areas + ((entry & PTE_ADDRESS) - GPA_BASE);
+
+	if (table < dune.tables || table >= dune.tables + TABLES_SIZE)
+		return NULL;
+	return (uint64_t *)table;
+}
+
+static uint64_t new_table(void)
+{
+	size_t at = dune.tables_used;
+
+	if (at + PAGE > TABLES_SIZE)
+		return 0;
+	dune.tables_used = at + PAGE;
+	return GPA_BASE + (uint64_t)(dune.tables - dune.areas) + at;
+}
+
+/* The entry of the 4 KiB page at address. NULL if there is none and it was not to be made, or no memory. */
+uint64_t *pte_of(uintptr_t address, bool create)
+{
+	uint64_t *table, *entry;
+
+	if (!dune.root) {
+		dune.root = new_table();
+		if (!dune.root)
+			return NULL;
+	}
+	table = table_at(dune.root);
+	for (int shift = 39; shift > 12; shift -= 9) {
+		entry = &table[address >> shift & 511];
+		if (!(*entry & PTE_P)) {
+			uint64_t fresh;
+
+			if (!create)
+				return NULL;
+			fresh = new_table();
+			if (!fresh)
+				return NULL;
+			__atomic_store_n(entry, fresh | PTE_P | PTE_W | PTE_U | PTE_A | PTE_D, __ATOMIC_RELEASE);
+		}
+		table = table_at(*entry);
+		if (!table)
+			return NULL;
+	}
+	return &table[address >> 12 & 511];
+}
+
+/* Calls do_page for each entry that exists in the range: `pte`, `page`. */
+#define FOR_EACH(start, length)                                                                            \
+	for (uintptr_t page = PAGE_DOWN(start), page_end = PAGE_UP((start) + (length)), page_next;         \
+	     page < page_end; page = page_next)                                                            \
+		for (uint64_t *pte = pt_walk(page, page_end, &page_next); pte && page < page_next;            \
+		     page += PAGE, pte++)
+
+/* The entries from address to the end of its table or of the range. NULL, and how far to skip, if there are none. */
+uint64_t *pt_walk(uintptr_t address, uintptr_t end, uintptr_t *next)
+{
+	uint64_t *table = dune.root ? table_at(dune.root) : NULL;
+
+	for (int shift = 39; shift > 12; shift -= 9) {
+		uint64_t entry = table ? table[address >> shift & 511] : 0;
+
+		if (!(entry & PTE_P)) {
+			*next = MIN(end, ((address >> shift) + 1) << shift);
+			return NULL;
+		}
+		table = table_at(entry);
+	}
+	*next = MIN(end, ((address >> 21) + 1) << 21);
+	return !table ? NULL : &table[address >> 12 & 511];
+}
+
+static uint64_t rights(bool write, bool exec)
+{
+	return PTE_P | PTE_U | PTE_A | (write ? PTE_W : 0) | (exec ? 0 : PTE_NX);
+}
+
+/* Fills in one entry, keeping its dirty bit; one that the program owns stays as it is. */
+static void fill(uint64_t *pte, uint64_t gpa, uint64_t bits)
+{
+	uint64_t old = __atomic_load_n(pte, __ATOMIC_RELAXED);
+
+	do {
+		if (old & (PTE_P | PTE_OWNED))
+			return;
+	} while (!__atomic_compare_exchange_n(pte, &old, gpa | bits | (old & PTE_D), false, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+}
+
+/* The part of the range that is in one table: at most 512 pages. */
+static int fill_table(uintptr_t start, uintptr_t end, uint64_t bits)
+{
+	uint64_t gpa = memory_gpa(start), *pte = pte_of(start, true);
+
+	if (!gpa || !pte)
+		return -ENOMEM;
+	for (; start < end; start += PAGE, gpa += PAGE)
+		fill(pte++, gpa, bits);
+	COUNT(fills);
+	return 0;
+}
+
+/* Maps the pages around address, as far as the mapping and one table go. */
+int pt_fill(uintptr_t address, const struct mapping *m)
+{
+	uintptr_t base = address & ~(512 * PAGE - 1);
+	uintptr_t start = MAX(base, m->start), end = MIN(base + 512 * PAGE, m->end);
+
+	/* Of the monitor's memory the program sees the page tables, which are its own, and the areas (pt_map_area). The
+	 * kernel may have merged our mapping with the program's. */
+	if (memory_is_ours(start, end - start)) {
+		uintptr_t tables = (uintptr_t)dune.tables;
+
+		start = PAGE_DOWN(address);
+		end = start + PAGE;
+		if (memory_is_ours(start, PAGE) && (start < tables || start >= tables + TABLES_SIZE))
+			return -EFAULT;
+	}
+	return fill_table(start, end, rights(m->write, m->exec));
+}
+
+/* Maps a whole range at once, as a help: what it does not do is done by faults. */
+void pt_fill_range(uintptr_t start, size_t length, bool write, bool exec)
+{
+	uintptr_t end = start + length;
+
+	while (start < end) {
+		uintptr_t next = MIN(end, (start & ~(512 * PAGE - 1)) + 512 * PAGE);
+
+		if (fill_table(start, next, rights(write, exec)))
+			return;
+		start = next;
+	}
+}
+
+/* Before a call that changes what is mapped: nothing in the range is present, dirty bits stay. */
+void pt_drop(uintptr_t start, size_t length)
+{
+	FOR_EACH (start, length)
+		__atomic_fetch_and(pte, PTE_D, __ATOMIC_RELAXED);
+}
+
+/* A new mapping: not written yet. */
+void pt_wipe(uintptr_t start, size_t length)
+{
+	FOR_EACH (start, length)
+		__atomic_store_n(pte, 0, __ATOMIC_RELAXED);
+}
+
+/* The kernel has written there, or changed the contents. Entries that do not exist yet are made. */
+void pt_dirty(uintptr_t start, size_t length)
+{
+	for (uintptr_t page = PAGE_DOWN(start); page < PAGE_UP(start + length);) {
+		uint64_t *pte = pte_of(page, true);
+
+		if (!pte)
+			return;
+		do {
+			if (!(__atomic_load_n(pte, __ATOMIC_RELAXED) & PTE_D))
+				__atomic_fetch_or(pte, PTE_D, __ATOMIC_RELAXED);
+			page += PAGE;
+			pte++;
+		} while (page < PAGE_UP(start + length) && page & (512 * PAGE - 1));
+	}
+}
+
+/* mremap: the dirty bits go along. Both ranges have been dropped. */
+void pt_move(uintptr_t from, uintptr_t to, size_t length)
+{
+	for (size_t offset = 0; offset < length; offset += PAGE) {
+		uint64_t *old = pte_of(from + offset, false);
+
+		if (old && *old & PTE_D)
+			pt_dirty(to + offset, PAGE);
+	}
+}
+
+/* Marks what the kernel wrote. No lock is needed where the table is there: it stays. */
+void pt_mark(uintptr_t start, size_t length)
+{
+	uintptr_t end = start + length;
+
+	if (!length || end < start || end > USER_END)
+		return;
+	for (uintptr_t page = PAGE_DOWN(start); page < end; page += PAGE) {
+		uint64_t *pte = pte_of(page, false);
+
+		if (!pte) {
+			dune_lock(&dune.lock);
+			pt_dirty(page, MIN(end - page, PAGE));
+			dune_unlock(&dune.lock);
+		} else if (!(__atomic_load_n(pte, __ATOMIC_RELAXED) & PTE_D)) {
+			__atomic_fetch_or(pte, PTE_D, __ATOMIC_RELAXED);
+		}
+	}
+}
+
+/* A fault of the program's that nobody else wants. 0: try again; else the si_code of a SIGSEGV. */
+int pt_fault(uintptr_t address, bool write, bool exec)
+{
+	struct mapping m;
+	uint64_t *pte;
+	int code = SEGV_MAPERR;
+
+	if (address >= USER_END)
+		return SEGV_MAPERR;
+	dune_lock(&dune.lock);
+	if (!maps_find(address, &m)) {
+		/* Just below a stack: a system call that reads there makes the kernel extend it, or not. */
+		if (m.start > address && m.start - address < (256UL << 20)) {
+			SYS2(access, address, 0);
+			if (maps_find(address, &m))
+				m.start = UINTPTR_MAX;
+		}
+		if (m.start <= address) {
+			code = SEGV_ACCERR;
+			pte = pte_of(address, false);
+			if (!(pte && *pte & PTE_OWNED) && (write ? m.write : exec ? m.exec : m.read || m.exec || m.write)) {
+				uint64_t old = pte ? *pte : 0;
+
+				code = 0;
+				/* Another thread may have been faster. An entry with too few rights is an old one. */
+				if (!(old & PTE_P) || (write && !(old & PTE_W)) || (exec && old & PTE_NX)) {
+					if (old & PTE_P)
+						pt_drop(address, 1);
+					if (pt_fill(address, &m))
+						code = SEGV_MAPERR;
+				}
+			}
+		}
+	}
+	dune_unlock(&dune.lock);
+	return code;
+}
+
+/* Fills in all that is mapped in a range. */
+int pt_populate(uintptr_t start, size_t length)
+{
+	uintptr_t end = start + length;
+	struct mapping m;
+	int error = 0;
+
+	while (!error && start < end && !maps_find(start, &m) && m.start < end) {
+		start = MAX(start, m.start);
+		/* An inaccessible page has nothing to be tracked. */
+		if (!m.read && !m.write && !m.exec)
+			start = m.end;
+		for (; !error && start < MIN(end, m.end); start = (start & ~(512 * PAGE - 1)) + 512 * PAGE)
+			error = pt_fill(start, &m);
+		start = MIN(start, m.end);
+	}
+	return error;
+}
+
+/* The pages of a vCPU's area. */
+int pt_map_area(unsigned index)
+{
+	uintptr_t area = (uintptr_t)dune.areas + (size_t)index * AREA_SIZE;
+
+	for (uintptr_t offset = 0; offset < AREA_SIZE; offset += PAGE) {
+		uint64_t *pte = pte_of(area + offset, true);
+
+		if (!pte)
+			return -ENOMEM;
+		if (offset == 0)
+			*pte = memory_gpa(area) | PTE_P | PTE_U | PTE_A;
+		else if (offset == AREA_EXIT)
+			*pte = GPA_EXIT | PTE_P | PTE_U | PTE_W | PTE_A | PTE_D | PTE_NX;
+		else
+			*pte = memory_gpa(area + offset) | PTE_P | PTE_U | PTE_W | PTE_A | PTE_D | PTE_NX;
+	}
+	return 0;
+}
