@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "monitor.h"
 
@@ -230,11 +231,17 @@ static void fix_vdso(bool same_clock)
 	replace(vdso, "__vdso_time", SYS_time);
 }
 
+/* A thread that has been joined may still be on its way out, which is not waited for long. */
 static bool single_threaded(void)
 {
 	struct stat s;
 
-	return SYS2(stat, "/proc/self/task", &s) < 0 || s.st_nlink <= 3;
+	for (int i = 0; i < 50; i++) {
+		if (SYS2(stat, "/proc/self/task", &s) < 0 || s.st_nlink <= 3)
+			return true;
+		SYS2(nanosleep, (&(struct timespec){ 0, 1000000 }), NULL);
+	}
+	return false;
 }
 
 /* What the first thread brings along. */

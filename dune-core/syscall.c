@@ -74,7 +74,7 @@ static long call_mremap(const long a[6])
 
 	if (!whole || old & (PAGE - 1))
 		return host(SYS_mremap, a);
-	if (memory_is_ours(old, MAX(old_length, new_length)) ||
+	if (memory_is_ours(old, old_length) ||
 	    (a[3] & MREMAP_FIXED && memory_is_ours((uintptr_t)a[4], new_length)))
 		return -EINVAL;
 	pt_drop(old, old_length);
