@@ -296,6 +296,7 @@ int dune_enter(void)
 	dune.pid = (uint32_t)SYS0(getpid);
 	dune.report_crashes = true;
 	dune.epoch = 1;
+	dune.live = 1;
 	t = thread_new();
 	t->vcpu = vcpu_get();
 	t->run = t->vcpu->run;

@@ -98,7 +98,9 @@ struct thread {
 	struct kvm_run *run;
 	struct kvm_regs *regs; /* of the program, in vcpu->run */
 	enum at at;
-	bool vfork; /* a process of its own in this address space, until it has called exec or exit */
+	bool vfork;   /* a process of its own in this address space, until it has called exec or exit */
+	bool careful; /* after memory was gone, until the next system call */
+	bool process; /* the same, but nobody waits for it */
 	uint32_t used;
 
 	struct sighand *sighand;
@@ -119,7 +121,7 @@ struct thread {
 struct dune {
 	bool active, same_clock;
 	bool syscall_at_cpl3; /* PVM */
-	bool has_memory_fault, has_procmap, report_crashes;
+	bool has_procmap, report_crashes;
 	int kvm, vm, maps, trace;
 	int fd_base, fd_end; /* the descriptors of ours are in here */
 	uint32_t pid;
@@ -129,6 +131,9 @@ struct dune {
 	uint32_t pool_lock; /* threads, vCPUs, sighands */
 	uint64_t epoch;
 	struct vcpu *free_vcpus;
+	unsigned live; /* threads of this process */
+	int leader_status; /* once its first thread has ended */
+	bool leader_ended;
 	unsigned vcpus, slots, max_slots, max_vcpus;
 	char *areas;	  /* MAX_THREADS of AREA_SIZE, then the tables: 4 chunks */
 	char *tables;	  /* page-table pages, given out in order */
@@ -220,7 +225,8 @@ void pt_drop(uintptr_t start, size_t length);
 void pt_wipe(uintptr_t start, size_t length);
 void pt_dirty(uintptr_t start, size_t length);
 void pt_move(uintptr_t from, uintptr_t to, size_t length);
-int pt_fault(uintptr_t address, bool write, bool exec);
+int pt_fault(uintptr_t address, bool write, bool exec, bool alone);
+void pt_drop_all(bool owned);
 int pt_map_area(unsigned index);
 void pt_mark(uintptr_t start, size_t length); /* takes the lock */
 

@@ -158,6 +158,30 @@ void pt_drop(uintptr_t start, size_t length)
 		__atomic_fetch_and(pte, PTE_D, __ATOMIC_RELAXED);
 }
 
+/* The whole program, but for what a fault upcall needs before it can fault again; and what it owns if that is asked for. */
+void pt_drop_all(bool owned)
+{
+	uintptr_t at = 0, ends[3][2] = {
+		{ (uintptr_t)dune.areas, (uintptr_t)dune.areas + 4 * CHUNK },
+		{ PAGE_DOWN(dune_upcall_entry), PAGE_UP(dune_upcall_copied) },
+		{ USER_END, USER_END },
+	};
+
+	if (ends[0][0] > ends[1][0])
+		for (int i = 0; i < 2; i++) {
+			uintptr_t other = ends[0][i];
+
+			ends[0][i] = ends[1][i];
+			ends[1][i] = other;
+		}
+	for (int i = 0; i < 3; i++) {
+		FOR_EACH (at, ends[i][0] - at)
+			if (owned || !(__atomic_load_n(pte, __ATOMIC_RELAXED) & PTE_OWNED))
+				__atomic_fetch_and(pte, PTE_D, __ATOMIC_RELAXED);
+		at = ends[i][1];
+	}
+}
+
 /* A new mapping: not written yet. */
 void pt_wipe(uintptr_t start, size_t length)
 {
@@ -213,8 +237,9 @@ void pt_mark(uintptr_t start, size_t length)
 	}
 }
 
-/* A fault of the program's that nobody else wants. 0: try again; else the si_code of a SIGSEGV. */
-int pt_fault(uintptr_t address, bool write, bool exec)
+/* A fault of the program's that nobody else wants. 0: try again; else the si_code of a SIGSEGV. alone: only this page is
+ * filled in. */
+int pt_fault(uintptr_t address, bool write, bool exec, bool alone)
 {
 	struct mapping m;
 	uint64_t *pte;
@@ -241,6 +266,10 @@ int pt_fault(uintptr_t address, bool write, bool exec)
 				if (!(old & PTE_P) || (write && !(old & PTE_W)) || (exec && old & PTE_NX)) {
 					if (old & PTE_P)
 						pt_drop(address, 1);
+					if (alone) {
+						m.start = PAGE_DOWN(address);
+						m.end = m.start + PAGE;
+					}
 					if (pt_fill(address, &m))
 						code = SEGV_MAPERR;
 				}

@@ -54,6 +54,8 @@ static bool vsyscall(struct thread *t, uintptr_t address)
 	return true;
 }
 
+static bool careful(struct thread *t, uintptr_t address, uint64_t error);
+
 static void page_fault(struct thread *t)
 {
 	uintptr_t address = *word(t, DATA_CR2);
@@ -64,7 +66,9 @@ static void page_fault(struct thread *t)
 	COUNT(faults);
 	if (error & 16 && address == t->regs->rip && vsyscall(t, address))
 		return;
-	code = pt_fault(address, error & 2, error & 16);
+	if (careful(t, address, error))
+		return;
+	code = pt_fault(address, error & 2, error & 16, t->careful);
 	trace_exit(t, code ? "fault, no" : "fault", address);
 	if (code)
 		signal_force(t, SIGSEGV, code, address, 14, error | 4 | (code == SEGV_ACCERR));
@@ -204,25 +208,37 @@ static void depart(struct thread *t)
 	r->rflags = 2;
 }
 
+/* KVM could not get at memory that an entry maps: a file has become shorter, or a mapping is gone (as in a child, after
+ * MADV_DONTFORK). It does not say where. So all entries are dropped and the instruction is tried again: the processor
+ * names the address in a fault of its own, and page_fault looks whether the kernel has the page before it maps it. The
+ * page in question has no translation left anywhere, so no flush is needed for it; others may keep theirs. */
 static void memory_gone(struct thread *t)
 {
-	uintptr_t address = 0;
+	COUNT(faults);
+	trace_exit(t, "memory gone", 0);
+	dune_lock(&dune.lock);
+	pt_drop_all(t->careful); /* a second time: it is an entry of the program's own */
+	dune_unlock(&dune.lock);
+	t->careful = true;
+}
+
+/* Returns whether the fault is dealt with. */
+static bool careful(struct thread *t, uintptr_t address, uint64_t error)
+{
 	struct mapping m;
+	char byte;
+	bool there;
 
-	if (t->run->exit_reason == 39 /* KVM_EXIT_MEMORY_FAULT */ && dune.has_memory_fault) {
-		/* struct { __u64 flags, gpa, size; } */
-		uint64_t gpa = ((uint64_t *)&t->run->mmio)[1], chunk = (gpa - GPA_BASE) >> CHUNK_SHIFT;
-
-		for (size_t i = 0; i < CHUNKS; i++)
-			if (dune.chunk_of[i] == chunk + 1)
-				address = i << CHUNK_SHIFT | (gpa & (CHUNK - 1));
-		if (maps_find(address, &m) || m.start > address) {
-			/* It went away under us, as in a child after MADV_DONTFORK. */
-			signal_force(t, SIGSEGV, SEGV_MAPERR, address, 14, 4);
-			return;
-		}
-	}
-	signal_force(t, SIGBUS, BUS_ADRERR, address, 14, 4);
+	if (!t->careful || address >= USER_END)
+		return false;
+	dune_lock(&dune.lock);
+	there = maps_find(address, &m) || m.start > address || !m.read || !guest_read(&byte, address, 1);
+	dune_unlock(&dune.lock);
+	if (there)
+		return false;
+	t->careful = false;
+	signal_force(t, SIGBUS, BUS_ADRERR, address, 14, error | 4);
+	return true;
 }
 
 static void exit_page(struct thread *t, unsigned offset)

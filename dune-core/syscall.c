@@ -396,7 +396,7 @@ static long populate(uintptr_t start, size_t length)
 static long upcall_set(struct thread *t, uintptr_t base, size_t size, uintptr_t handler)
 {
 	/* upcall.S must not fault before it has taken its copy of the frame. */
-	if (pt_fault((uintptr_t)dune_upcall_entry, false, true) || pt_fault((uintptr_t)dune_upcall_copied, false, true))
+	if (pt_fault((uintptr_t)dune_upcall_entry, false, true, false) || pt_fault((uintptr_t)dune_upcall_copied, false, true, false))
 		return -EFAULT;
 	dune_lock(&dune.pool_lock);
 	dune.upcall_base = base;
@@ -436,6 +436,7 @@ void system_call(struct thread *t)
 	long a[6] = { (long)r->rdi, (long)r->rsi, (long)r->rdx, (long)r->r10, (long)r->r8, (long)r->r9 };
 
 	COUNT(system_calls);
+	t->careful = false;
 	if (number >= 0 && number < 512)
 		__atomic_fetch_add(&dune.system_calls[number], 1, __ATOMIC_RELAXED);
 	if (t->pending) {

@@ -98,6 +98,21 @@ void thread_exit(struct thread *t, long status)
 	}
 	t->run = NULL;
 	release(t);
+	if (!t->process) {
+		bool last;
+
+		dune_lock(&dune.pool_lock);
+		last = !__atomic_sub_fetch(&dune.live, 1, __ATOMIC_RELAXED);
+		if (SYS0(gettid) == SYS0(getpid)) {
+			dune.leader_ended = true;
+			dune.leader_status = (int)status;
+		}
+		dune_unlock(&dune.pool_lock);
+		/* KVM may keep a thread of its own in this process, which would outlive the program's last one. */
+		if (last)
+			for (;;)
+				SYS1(exit_group, dune.leader_ended ? dune.leader_status : (int)status);
+	}
 	dune_exit_thread(&t->used, status);
 }
 
@@ -157,6 +172,9 @@ static long clone_sharing(struct thread *t, const long a[6], uint64_t mask)
 	else
 		child->altstack = (stack_t){ .ss_flags = SS_DISABLE };
 	child->vfork = flags & CLONE_VFORK;
+	child->process = !(flags & CLONE_THREAD);
+	if (!child->process)
+		__atomic_fetch_add(&dune.live, 1, __ATOMIC_RELAXED);
 	if (vcpu_get_bases(t->vcpu, &child->fs, &child->gs) < 0 || vcpu_get_xsave(t->vcpu, child->xsave) < 0)
 		die(t, "KVM_GET_SREGS failed");
 	if (flags & CLONE_SETTLS)
@@ -165,6 +183,8 @@ static long clone_sharing(struct thread *t, const long a[6], uint64_t mask)
 	if (pid < 0 || flags & CLONE_VFORK) {
 		/* It did not begin, or it is gone. */
 		release(child);
+		if (!child->process)
+			__atomic_fetch_sub(&dune.live, 1, __ATOMIC_RELAXED);
 		child->used = 0;
 	}
 	return pid;
@@ -185,7 +205,9 @@ static void begin_process(struct thread *t, const struct kvm_regs *regs)
 		if (dune.sighands[i].used)
 			dune.sighands[i].used = &dune.sighands[i] == t->sighand;
 	t->sighand->users = 1;
-	t->vfork = false;
+	t->vfork = t->process = false;
+	dune.live = 1;
+	dune.leader_ended = false;
 	t->robust_list = 0;
 	dune.pid = (uint32_t)SYS0(getpid);
 	t->tid = dune.pid;

@@ -344,7 +344,6 @@ int vm_create(char *why, size_t size)
 	dune.max_vcpus = n > 0 ? (unsigned)n : 4;
 	n = SYS3(ioctl, dune.vm, KVM_CHECK_EXTENSION, 208 /* KVM_CAP_XSAVE2 */);
 	dune.xsave_size = n > 4096 ? (size_t)n : 4096;
-	dune.has_memory_fault = extension(232 /* KVM_CAP_MEMORY_FAULT_INFO */) > 0;
 	cpuid.head.nent = 160;
 	n = SYS3(ioctl, dune.kvm, KVM_GET_SUPPORTED_CPUID, &cpuid);
 	if (n < 0) {
