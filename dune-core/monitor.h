@@ -113,6 +113,8 @@ struct thread {
 	uint32_t in_guest;
 
 	uintptr_t clear_tid, robust_list;
+	uintptr_t fault_address; /* of the last fault, and how often it came since the last system call */
+	unsigned fault_repeats;
 	uint64_t fs, gs; /* for a new thread, until it runs */
 	char *xsave;	 /* dune.xsave_size bytes, for signal frames and new threads */
 };

@@ -68,6 +68,13 @@ static void page_fault(struct thread *t)
 		return;
 	if (careful(t, address, error))
 		return;
+	/* The program may have written anything into its tables. */
+	if (error & 8)
+		die(t, "a page-table entry with reserved bits");
+	t->fault_repeats = address == t->fault_address ? t->fault_repeats + 1 : 0;
+	t->fault_address = address;
+	if (t->fault_repeats > 20000)
+		die(t, "a page fault that mapping the page does not end");
 	code = pt_fault(address, error & 2, error & 16, t->careful);
 	trace_exit(t, code ? "fault, no" : "fault", address);
 	if (code)

@@ -437,6 +437,7 @@ void system_call(struct thread *t)
 
 	COUNT(system_calls);
 	t->careful = false;
+	t->fault_repeats = 0;
 	if (number >= 0 && number < 512)
 		__atomic_fetch_add(&dune.system_calls[number], 1, __ATOMIC_RELAXED);
 	if (t->pending) {
