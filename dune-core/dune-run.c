@@ -33,7 +33,8 @@ static void usage(FILE *to)
 {
 	fputs("usage: dune-run [--probe] PROGRAM [ARGUMENT...]\n"
 	      "  --probe   says whether Dune mode is available here\n"
-	      "Variables: DUNE_TRACE=FILE lists exits and system calls; DUNE_CRASH=0 prints no report of crashes.\n",
+	      "Variables: DUNE_TRACE=FILE lists exits and system calls; DUNE_STATISTICS=FILE gets a line from each\n"
+	      "process that ends or calls exec; DUNE_CRASH=0 prints no report of crashes.\n",
 	      to);
 }
 

@@ -151,7 +151,7 @@ DUNE_API int dune_walk(const void *start, size_t length, int (*fn)(const struct 
 
 /* ---- Statistics ---------------------------------------------------------------------------------------------------- */
 
-/* Since the process (or its parent, in a forked child) entered. */
+/* Since the process entered Dune mode, or was forked. */
 struct dune_statistics {
 	uint64_t exits;	       /* from the guest to the monitor, for any reason; of which */
 	uint64_t system_calls;

@@ -386,6 +386,7 @@ static const char *variable(char **environment, const char *name)
 __attribute__((constructor)) static void start(int argc, char **argv, char **environment)
 {
 	const char *mode = variable(environment, "DUNE_RUN"), *file = variable(environment, "DUNE_TRACE");
+	const char *numbers = variable(environment, "DUNE_STATISTICS");
 	const char *report = variable(environment, "DUNE_CRASH");
 	int error;
 
@@ -399,6 +400,8 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 	}
 	dune.report_crashes = !report || *report != '0';
 	/* From here on in the guest: the descriptor is moved by the monitor's own function all the same. */
+	if (numbers && *numbers)
+		dune.statistics = high_fd((int)SYS4(openat, AT_FDCWD, numbers, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
 	if (file && *file)
 		dune.trace = high_fd((int)SYS4(openat, AT_FDCWD, file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
 }

@@ -124,7 +124,7 @@ struct dune {
 	bool active, same_clock;
 	bool syscall_at_cpl3; /* PVM */
 	bool has_procmap, report_crashes;
-	int kvm, vm, maps, trace;
+	int kvm, vm, maps, trace, statistics;
 	int fd_base, fd_end; /* the descriptors of ours are in here */
 	uint32_t pid;
 	size_t run_size, xsave_size;
@@ -262,6 +262,7 @@ void flush_all(struct thread *t);
 /* report.c */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 size_t format(char *to, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void report_statistics(void);
 void crash_report(struct thread *t, const char *what);
 void die(struct thread *t, const char *what) __attribute__((noreturn));
 void trace_call(struct thread *t, long number, const long a[6], long result);

@@ -108,6 +108,22 @@ void trace_exit(struct thread *t, const char *what, uint64_t value)
 					     (unsigned long)t->regs->rip));
 }
 
+/* DUNE_STATISTICS=file: a line when a process ends or calls exec. */
+void report_statistics(void)
+{
+	char line[256], name[17] = { 0 };
+	struct dune_statistics *n = &dune.stats;
+
+	if (dune.statistics <= 0)
+		return;
+	SYS2(prctl, 16 /* PR_GET_NAME */, name);
+	SYS3(write, dune.statistics, line,
+	     format(line, sizeof(line), "%d %s exits %lu calls %lu faults %lu signals %lu flushes %lu slots %u vcpus %u\n",
+		    (int)SYS0(getpid), name, n->exits, n->system_calls, n->faults, n->signals, n->flushes, dune.slots,
+		    dune.vcpus));
+	__builtin_memset(n, 0, sizeof(*n));
+}
+
 void crash_report(struct thread *t, const char *what)
 {
 	struct kvm_regs *r = t->regs;

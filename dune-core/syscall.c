@@ -476,8 +476,15 @@ void system_call(struct thread *t)
 		thread_exit(t, a[0]);
 	case SYS_exit_group:
 		trace_call(t, number, a, 0);
+		report_statistics();
 		for (;;)
 			SYS1(exit_group, a[0]);
+	case SYS_execve:
+	case SYS_execveat:
+		trace_call(t, number, a, 0);
+		report_statistics();
+		result = forward(t, number, a);
+		break;
 	case SYS_rt_sigaction:
 		result = signal_action(t, a);
 		break;

@@ -109,9 +109,11 @@ void thread_exit(struct thread *t, long status)
 		}
 		dune_unlock(&dune.pool_lock);
 		/* KVM may keep a thread of its own in this process, which would outlive the program's last one. */
-		if (last)
+		if (last) {
+			report_statistics();
 			for (;;)
 				SYS1(exit_group, dune.leader_ended ? dune.leader_status : (int)status);
+		}
 	}
 	dune_exit_thread(&t->used, status);
 }
@@ -208,6 +210,7 @@ static void begin_process(struct thread *t, const struct kvm_regs *regs)
 	t->vfork = t->process = false;
 	dune.live = 1;
 	dune.leader_ended = false;
+	__builtin_memset(&dune.stats, 0, sizeof(dune.stats));
 	t->robust_list = 0;
 	dune.pid = (uint32_t)SYS0(getpid);
 	t->tid = dune.pid;

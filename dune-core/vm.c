@@ -370,11 +370,15 @@ int vm_after_fork(void)
 {
 	int error;
 
-	if (dune.trace > 0) {
-		SYS3(close_range, dune.fd_base, dune.trace - 1, 0);
-		SYS3(close_range, dune.trace + 1, dune.fd_end - 1, 0);
-	} else {
-		SYS3(close_range, dune.fd_base, dune.fd_end - 1, 0);
+	for (int fd = dune.fd_base, next; fd < dune.fd_end; fd = next + 1) {
+		/* All but the files that are written to. */
+		next = dune.fd_end;
+		if (dune.trace >= fd)
+			next = MIN(next, dune.trace);
+		if (dune.statistics >= fd)
+			next = MIN(next, dune.statistics);
+		if (next > fd)
+			SYS3(close_range, fd, next - 1, 0);
 	}
 	dune.kvm = dune.vm = dune.maps = -1;
 	for (unsigned i = 0; i < dune.vcpus; i++)

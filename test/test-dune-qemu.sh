@@ -53,6 +53,7 @@ for test in "${tests[@]}"; do
 	copy_libraries "$program"
 	present+=("$test")
 done
+cp -L /lib/x86_64-linux-gnu/libgcc_s.so.1 "$root/lib/" # pthread_exit loads it
 cp "$BUILD/lib/libdune.so.0" "$root/lib/"
 cp "$BUILD/bin/dune-run" "$root/bin/"
 copy_libraries "$BUILD/bin/dune-run"
