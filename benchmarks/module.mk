@@ -84,3 +84,13 @@ MICRO_PROGRAMS := $(BUILD)/bin/gcdune-micro \
 .PHONY: bench-micro
 bench-micro: $(LIBRARIES) $(MICRO_PROGRAMS)
 	$(BUILD)/bin/gcdune-micro $(ROUNDS)
+
+# Dune mode's micro-benchmarks: make bench-dune.
+$(BUILD)/bench/dune-micro: benchmarks/dune-micro.c $(BUILD)/flags $(BUILD)/lib/libdune.so | $(INCLUDES)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(PROGRAM_CPPFLAGS) $(CPPFLAGS) $(PROGRAM_CFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -o $@ $< \
+		$(PROGRAM_LDFLAGS) $(LDFLAGS) -ldune
+.PHONY: bench-dune
+bench-dune: $(BUILD)/bench/dune-micro
+	$(BUILD)/bench/dune-micro

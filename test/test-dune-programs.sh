@@ -5,6 +5,7 @@
 #
 # TEST-FLAGS: asan=no tsan=no once=yes timeout=400
 set -u
+: "${BUILD:=$(pwd)/build}"
 run=$BUILD/bin/dune-run
 why=$("$run" --probe 2>&1) || { echo "SKIP: $why"; exit 77; }
 work=$(mktemp -d)

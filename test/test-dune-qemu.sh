@@ -9,6 +9,7 @@
 #
 # TEST-FLAGS: asan=no tsan=no once=yes alone=yes timeout=900
 set -u
+: "${BUILD:=$(pwd)/build}"
 skip() { echo "SKIP: $*"; exit 77; }
 
 command -v qemu-system-x86_64 >/dev/null || skip "qemu-system-x86_64 is not installed (package qemu-system-x86)"
