@@ -295,7 +295,14 @@ install: all
 	install -m 755 $(BUILD)/lib/libgcdune.so.0 $(DESTDIR)$(libdir)/
 	ln -sfn libgcdune.so.0 $(DESTDIR)$(libdir)/libgcdune.so
 	install -m 644 $(BUILD)/lib/libgcdune.a $(DESTDIR)$(libdir)/
-	install -m 644 $(PUBLIC_HEADERS) $(DESTDIR)$(includedir)/
+	install -m 644 $(PUBLIC_HEADERS) $(DUNE_HEADERS) $(DESTDIR)$(includedir)/
+	install -D -m 755 $(BUILD)/bin/dune-run $(DESTDIR)$(bindir)/dune-run
+	install -m 755 $(BUILD)/lib/libdune.so.0 $(DESTDIR)$(libdir)/
+	ln -sfn libdune.so.0 $(DESTDIR)$(libdir)/libdune.so
+	install -m 644 $(BUILD)/lib/libdune.a $(DESTDIR)$(libdir)/
+	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' \
+		-e 's|@VERSION@|$(VERSION)|' dune-core/dune.pc.in >$(DESTDIR)$(PKGCONFIGDIR)/dune.pc
+	chmod 644 $(DESTDIR)$(PKGCONFIGDIR)/dune.pc
 	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' \
 		-e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' gcdune/gcdune.pc.in >$(DESTDIR)$(PKGCONFIGDIR)/gcdune.pc
 	chmod 644 $(DESTDIR)$(PKGCONFIGDIR)/gcdune.pc
@@ -311,7 +318,9 @@ define newline
 endef
 
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(libdir)/,libgcdune.so.0 libgcdune.so libgcdune.a \
+	rm -f $(DESTDIR)$(bindir)/dune-run $(DESTDIR)$(PKGCONFIGDIR)/dune.pc $(DESTDIR)$(includedir)/dune.h \
+		$(addprefix $(DESTDIR)$(libdir)/,libdune.so.0 libdune.so libdune.a) \
+		$(addprefix $(DESTDIR)$(libdir)/,libgcdune.so.0 libgcdune.so libgcdune.a \
 		gcdune/libgc.so.1 gcdune/libgc.so) \
 		$(addprefix $(DESTDIR)$(includedir)/,$(notdir $(PUBLIC_HEADERS))) \
 		$(addprefix $(DESTDIR)$(includedir)/gcdune/gc/,$(notdir $(LIBGC_HEADERS))) \

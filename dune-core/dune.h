@@ -114,6 +114,26 @@ typedef int dune_fault_fn(const struct dune_fault *fault, void *argument);
  * Not in a signal handler or a fault handler. */
 DUNE_API int dune_fault_handler(const void *start, size_t length, dune_fault_fn *handler, void *argument);
 
+/* ---- System calls -------------------------------------------------------------------------------------------------- */
+
+struct dune_syscall {
+	long number, arguments[6];
+	long result;   /* a negative errno, or what the call returns; for calls that are emulated */
+	uintptr_t rip; /* behind the SYSCALL instruction */
+};
+
+/* Returns 0: the call is done with, and returns call->result. 1: it is made as if there were no handler. Called in ring 3,
+ * in the thread that makes the call and on its stack (below its red zone; it takes about 300 bytes, and what XSAVE
+ * writes), without an exit. It may do what a signal handler may; its own system calls do not come to it. Do not leave it
+ * by longjmp: this thread's calls would not come to it again. It may be called a second time for the same call, when a
+ * signal arrives just after it returned 1. */
+typedef int dune_syscall_fn(struct dune_syscall *call, void *argument);
+
+/* One handler for all threads, those to come included; NULL takes it away. Set it before there are other threads: a call
+ * that another thread is just making may or may not go to it. A forked child keeps it, a program after exec does not. This
+ * is for watching and emulating, not for confining: the program owns its ring 0. */
+DUNE_API int dune_syscall_handler(dune_syscall_fn *handler, void *argument);
+
 /* ---- Page tables --------------------------------------------------------------------------------------------------- */
 
 /* Changes to the program's own page tables. They hold until an mmap, munmap, mprotect or mremap of the same pages, and

@@ -1,4 +1,4 @@
-/* fault.c - in the program, ring 3: which handler a fault upcall is for.
+/* fault.c - in the program, ring 3: which handler a fault upcall is for, and the handler for system calls.
  *
  * The nucleus knows one range that covers all (upcall_set); here each fault is looked up. Slots are published by their
  * handler word last, and a fault that finds nothing goes to the monitor, so a lookup may run beside a registration. */
@@ -74,4 +74,38 @@ int dune_fault_handler(const void *start, size_t length, dune_fault_fn *fn, void
 	}
 	dune_unlock(&lock);
 	return error;
+}
+
+/* ---- System calls -------------------------------------------------------------------------------------------------- */
+
+static struct {
+	dune_syscall_fn *fn;
+	void *argument;
+} filter;
+
+/* What dune_syscall_entry has pushed. */
+struct call {
+	uint64_t r15, r14, r13, r12, r10, r9, r8, rbp, rdi, rsi, rdx, rbx, rax, r11, rip;
+};
+
+static int on_syscall(struct call *c)
+{
+	struct dune_syscall call = { (long)c->rax,
+				     { (long)c->rdi, (long)c->rsi, (long)c->rdx, (long)c->r10, (long)c->r8, (long)c->r9 },
+				     0,
+				     c->rip };
+
+	if (!filter.fn || filter.fn(&call, filter.argument))
+		return 1;
+	c->rax = (uint64_t)call.result;
+	return 0;
+}
+
+int dune_syscall_handler(dune_syscall_fn *fn, void *argument)
+{
+	if (!dune.active)
+		return -ENOTSUP;
+	filter.argument = argument;
+	filter.fn = fn;
+	return (int)dune_hypercall(HYPERCALL_SYSCALL, fn ? (long)on_syscall : 0, 0, 0);
 }

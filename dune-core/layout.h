@@ -29,11 +29,15 @@
 #define DATA_UPCALLS 0x30     /* how many upcalls there were */
 #define DATA_FLUSHES 0x38     /* how many flushes ring 3 asked for */
 #define DATA_HANDLER 0x40     /* ring 3: the C function that upcalls go to */
-#define DATA_SYSCALL 0x48     /* ring 3: where system calls of the program go; 0: to the monitor */
+#define DATA_SYSCALL 0x48     /* where in ring 3 system calls go (dune_nucleus_user); 0: to the monitor */
 #define DATA_UPCALL_FRAME 0x50 /* rip, cs, rflags, rsp, ss: an iretq to upcall_entry */
 #define DATA_XSAVE_SIZE 0x78  /* bytes that XSAVE writes */
 #define DATA_XSAVE_LOW 0x80   /* the components that it saves, two words of 32 bits */
 #define DATA_XSAVE_HIGH 0x84
+#define DATA_SYSCALL_RIP 0x88 /* the return address of the call that is on its way there */
+#define DATA_SYSCALL_ENTRY 0x90 /* dune_syscall_entry */
+#define DATA_SYSCALL_HANDLER 0x98 /* the C function that it calls */
+#define DATA_SKIP 0xa0	     /* a call with this return address goes to the monitor, once */
 #define DATA_GDT 0x100
 #define DATA_TSS 0x180
 #define DATA_IDT 0x200	     /* 32 entries of 16 bytes */

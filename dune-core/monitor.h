@@ -149,7 +149,7 @@ struct dune {
 	uint64_t gpa_end;
 	uintptr_t upcall_base;
 	size_t upcall_size;
-	uintptr_t upcall_handler;
+	uintptr_t upcall_handler, syscall_handler;
 	char error[160];
 	struct dune_statistics stats;
 	uint64_t system_calls[512];
@@ -176,11 +176,12 @@ void dune_restorer(void);
 long dune_hypercall(long number, long a, long b, long c);
 
 /* nucleus.S */
-extern char dune_nucleus[], dune_nucleus_syscall[], dune_nucleus_sysret[], dune_nucleus_iret[], dune_nucleus_flush[],
+extern char dune_nucleus[], dune_nucleus_syscall[], dune_nucleus_go[], dune_nucleus_user[], dune_nucleus_pushed[], dune_nucleus_sysret[], dune_nucleus_iret[], dune_nucleus_flush[],
 	dune_nucleus_breakpoint[], dune_nucleus_pagefault[], dune_nucleus_vectors[], dune_nucleus_test[],
 	dune_nucleus_end[];
 /* upcall.S */
 extern char dune_upcall_entry[], dune_upcall_copied[], dune_upcall_pushed[], dune_flush_trapped[];
+void dune_syscall_entry(void);
 void dune_flush_trap(void);
 
 /* lock.c */
@@ -199,6 +200,7 @@ int vcpu_get_xsave(struct vcpu *v, void *xsave);
 int vcpu_set_xsave(struct vcpu *v, const void *xsave);
 int high_fd(int fd);
 void vcpu_set_upcall(struct vcpu *v);
+void vcpu_set_syscall(struct vcpu *v);
 
 /* memory.c */
 int memory_init(void);

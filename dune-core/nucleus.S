@@ -20,14 +20,33 @@ dune_nucleus:
 #define DATA(offset) dune_nucleus + AREA_DATA + offset(%rip)
 #define LEAVE(offset) movb $0, dune_nucleus + AREA_EXIT + offset(%rip)
 
-/* LSTAR. rcx is the program's rip, r11 its flags; rsp is still the program's. A handler for system calls in ring 3
- * (dune_syscall_handler) is entered as the return from SYSCALL would be, with the address to go on from in DATA_CR2 +
- * nothing else changed: rcx is lost to the program anyway. */
-	.globl dune_nucleus_syscall
-	.hidden dune_nucleus_syscall
+/* LSTAR. rcx is the program's rip, r11 its flags; rsp is still the program's. A call goes to the monitor, or, if the
+ * program has a handler for system calls, to dune_nucleus_user in ring 3: there by a jump where SYSCALL left us in ring 3
+ * (PVM), else by sysret, which the monitor writes in place of the jump. Flags are free: the program's are in r11. */
+	.globl dune_nucleus_syscall, dune_nucleus_go, dune_nucleus_user, dune_nucleus_pushed
+	.hidden dune_nucleus_syscall, dune_nucleus_go, dune_nucleus_user, dune_nucleus_pushed
 dune_nucleus_syscall:
-	LEAVE(EXIT_SYSCALL)
+	cmpq $0, DATA(DATA_SYSCALL)
+	jne 2f
+1:	LEAVE(EXIT_SYSCALL)
 	ud2
+2:	cmp %rcx, DATA(DATA_SKIP)
+	jne 3f
+	movq $0, DATA(DATA_SKIP)
+	jmp 1b
+3:	mov %rcx, DATA(DATA_SYSCALL_RIP)
+	mov DATA(DATA_SYSCALL), %rcx
+dune_nucleus_go:
+	jmp *%rcx
+	nop
+
+/* Ring 3, on the program's stack, below its red zone. Up to dune_nucleus_pushed a signal makes the call start over. */
+dune_nucleus_user:
+	lea -128(%rsp), %rsp
+1:	push DATA(DATA_SYSCALL_RIP)
+dune_nucleus_pushed:
+	lea dune_nucleus(%rip), %rcx
+	jmp *DATA(DATA_SYSCALL_ENTRY)
 
 /* Ways back to ring 3; the monitor points rip at one of them. At sysret, rcx and r11 are set and rsp is the program's.
  * At iret, rsp points at a frame. At flush, a word for rax lies below the frame. */

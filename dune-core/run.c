@@ -16,6 +16,18 @@ static uint64_t *word(struct thread *t, unsigned offset)
 	return (uint64_t *)(data_of(t) + offset);
 }
 
+/* On its way to a system-call handler in ring 3, before the return address is on the stack: the call starts over. */
+static void undo_syscall(struct thread *t)
+{
+	const char *at = dune_nucleus + (t->regs->rip - (uintptr_t)t->vcpu->area);
+
+	if (at < dune_nucleus_user || at >= dune_nucleus_pushed)
+		return;
+	if (at > dune_nucleus_user)
+		t->regs->rsp += 128;
+	t->regs->rip = *word(t, DATA_SYSCALL_RIP) - 2;
+}
+
 /* The program's registers after an exception, from what the processor pushed. */
 static void take_frame(struct thread *t)
 {
@@ -25,6 +37,7 @@ static void take_frame(struct thread *t)
 	t->regs->rflags = frame[2];
 	t->regs->rsp = frame[3];
 	t->at = AT_KERNEL;
+	undo_syscall(t);
 }
 
 static const struct {
@@ -142,11 +155,13 @@ static void stopped(struct thread *t)
 	}
 	if (offset >= PAGE)
 		return;
-	if (at < dune_nucleus_sysret) {
+	if (at < dune_nucleus_user) {
 		/* The call was not made yet. */
-		r->rip = r->rcx - 2;
+		r->rip = (at < dune_nucleus_go ? r->rcx : *word(t, DATA_SYSCALL_RIP)) - 2;
 		r->rflags = r->r11;
 		t->at = dune.syscall_at_cpl3 ? AT_USER : AT_SYSCALL;
+	} else if (at < dune_nucleus_sysret) {
+		undo_syscall(t);
 	} else if (at < dune_nucleus_flush) {
 		r->rip = r->rcx;
 		r->rflags = r->r11;

@@ -422,6 +422,13 @@ static long hypercall(struct thread *t, long number, const long a[6])
 		return upcall_set(t, (uintptr_t)a[0], (size_t)a[1], (uintptr_t)a[2]);
 	case HYPERCALL_POPULATE:
 		return populate((uintptr_t)a[0], (size_t)a[1]);
+	case HYPERCALL_SYSCALL:
+		dune_lock(&dune.pool_lock);
+		dune.syscall_handler = (uintptr_t)a[0];
+		for (unsigned i = 0; i < dune.vcpus; i++)
+			vcpu_set_syscall(&dune.vcpu_of[i]);
+		dune_unlock(&dune.pool_lock);
+		return 0;
 	case HYPERCALL_TABLE:
 		return make_table((uintptr_t)a[0]);
 	default:

@@ -98,6 +98,82 @@ dune_upcall_copied:
 	iretq
 	.size dune_upcall_entry, . - dune_upcall_entry
 
+/* A system call of the program's, from dune_nucleus_user: rcx is the area, the return address is on the stack, r11 has the
+ * flags, all else is as at the SYSCALL instruction. The handler gets what is pushed here, and may change rax. While it
+ * runs, its own system calls go to the monitor. It returns 0 to go on behind the call, or else the call is made: the
+ * SYSCALL instruction runs again, with DATA_SKIP, so that also fork and sigreturn are as without a handler. */
+	.globl dune_syscall_entry
+	.hidden dune_syscall_entry
+	.type dune_syscall_entry, @function
+dune_syscall_entry:
+	push %r11
+	push %rax
+	push %rbx
+	push %rdx
+	push %rsi
+	push %rdi
+	push %rbp
+	push %r8
+	push %r9
+	push %r10
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	cld
+	mov %rcx, %rbx
+	mov AREA_DATA + DATA_SYSCALL(%rbx), %r12
+	movq $0, AREA_DATA + DATA_SYSCALL(%rbx)
+	mov %rsp, %rbp
+	mov %rsp, %rdi
+	sub AREA_DATA + DATA_XSAVE_SIZE(%rbx), %rdi
+	and $-64, %rdi
+	mov %rdi, %rsp
+	lea 512(%rdi), %rdi
+	xor %eax, %eax
+	mov $8, %ecx
+	rep stosq
+	mov AREA_DATA + DATA_XSAVE_LOW(%rbx), %eax
+	mov AREA_DATA + DATA_XSAVE_HIGH(%rbx), %edx
+	xsave64 (%rsp)
+	mov %rbp, %rdi
+	call *AREA_DATA + DATA_SYSCALL_HANDLER(%rbx)
+	mov %eax, %r13d
+	mov AREA_DATA + DATA_XSAVE_LOW(%rbx), %eax
+	mov AREA_DATA + DATA_XSAVE_HIGH(%rbx), %edx
+	xrstor64 (%rsp)
+	mov %rbp, %rsp
+	mov 112(%rsp), %rcx			/* the return address */
+	xor %eax, %eax
+	test %r13d, %r13d
+	cmovnz %rcx, %rax
+	mov %rax, AREA_DATA + DATA_SKIP(%rbx)
+	mov %r12, AREA_DATA + DATA_SYSCALL(%rbx)
+	/* Behind the call, or at it. */
+	setnz %al
+	movzbl %al, %eax
+	add %eax, %eax
+	sub %rax, 112(%rsp)
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %r10
+	pop %r9
+	pop %r8
+	pop %rbp
+	pop %rdi
+	pop %rsi
+	pop %rdx
+	pop %rbx
+	pop %rax
+	mov (%rsp), %r11
+	popfq
+	pop %rcx
+	lea 128(%rsp), %rsp
+	jmp *%rcx
+	.size dune_syscall_entry, . - dune_syscall_entry
+
 	.globl dune_flush_trap, dune_flush_trapped
 	.hidden dune_flush_trap, dune_flush_trapped
 	.type dune_flush_trap, @function

@@ -111,6 +111,7 @@ static void write_area(struct vcpu *v)
 	*(uint32_t *)(data + DATA_XSAVE_LOW) = (uint32_t)dune.xcr0;
 	*(uint32_t *)(data + DATA_XSAVE_HIGH) = (uint32_t)(dune.xcr0 >> 32);
 	vcpu_set_upcall(v);
+	vcpu_set_syscall(v);
 }
 
 void vcpu_set_upcall(struct vcpu *v)
@@ -120,6 +121,19 @@ void vcpu_set_upcall(struct vcpu *v)
 	*(uint64_t *)(v->area + AREA_DATA + DATA_HANDLER) = dune.upcall_handler;
 	*(uint64_t *)(v->area + AREA_DATA + DATA_UPCALL_BASE) = dune.upcall_base;
 	__atomic_store_n((uint64_t *)(v->area + AREA_DATA + DATA_UPCALL_SIZE), dune.upcall_size, __ATOMIC_SEQ_CST);
+}
+
+void vcpu_set_syscall(struct vcpu *v)
+{
+	char *data = v->area + AREA_DATA, *go = v->area + (dune_nucleus_go - dune_nucleus);
+
+	/* From ring 0 the way to ring 3 is sysret; from ring 3 (the self-test has seen which by now) the jump that is there. */
+	__builtin_memcpy(go, dune.syscall_at_cpl3 ? dune_nucleus_go : "\x48\x0f\x07", 3);
+	*(uint64_t *)(data + DATA_SYSCALL_ENTRY) = (uintptr_t)dune_syscall_entry;
+	*(uint64_t *)(data + DATA_SYSCALL_HANDLER) = dune.syscall_handler;
+	__atomic_store_n((uint64_t *)(data + DATA_SYSCALL),
+			 dune.syscall_handler ? (uintptr_t)v->area + (uintptr_t)(dune_nucleus_user - dune_nucleus) : 0,
+			 __ATOMIC_SEQ_CST);
 }
 
 static struct kvm_segment segment(unsigned selector, unsigned type, unsigned dpl, bool code)

@@ -31,6 +31,11 @@ static void *simple(void *argument)
 	return (void *)(me + 1);
 }
 
+static void *nothing(void *argument)
+{
+	return argument;
+}
+
 static void *sleeper(void *argument)
 {
 	pthread_mutex_lock(&mutex);
@@ -146,7 +151,7 @@ int main(void)
 		}
 		CHECK_EQ(shared, 800);
 		CHECK_EQ(local, 7);
-		CHECK_EQ(pthread_create(&threads[0], &detached, simple, (void *)1), 0);
+		CHECK_EQ(pthread_create(&threads[0], &detached, nothing, NULL), 0);
 		CHECK_EQ(pthread_create(&threads[1], NULL, forever, NULL), 0);
 		CHECK_EQ(pthread_create(&threads[2], NULL, counts, NULL), 0);
 		for (int i = 0; i < 1000 && pthread_kill(threads[2], 0) == 0 && i < 5; i++) {
