@@ -76,7 +76,10 @@ if "$run" --probe >/dev/null 2>&1; then
 		expect 125 'permission denied' setpriv --reuid=65534 --regid=65534 --clear-groups "$run" --probe
 	fi
 	expect 0 ' call ' env DUNE_TRACE=/dev/stdout "$run" true
-	expect 139 'segmentation fault' "$run" bash -c 'ulimit -c 0; kill -SEGV $$; true; sh -c "exit 1"' || true
+	printf 'int main(void) { return *(volatile int *)16; }\n' >"$dest/c.c"
+	$CC -o "$dest/crash" "$dest/c.c"
+	expect 139 'a segmentation fault' "$run" "$dest/crash"
+	grep -q 'cr2 10: nothing is mapped there' "$dest/out" || fail "no report: $(cat "$dest/out")"
 	expect 125 'ulimit' bash -c "ulimit -v 900000; exec $run true"
 else
 	expect 125 'Dune mode is not available' "$run" true
