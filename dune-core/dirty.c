@@ -16,8 +16,17 @@ static long harvest(const void *start, size_t length, uint64_t *bitmap, bool cle
 	if (bitmap)
 		__builtin_memset(bitmap, 0, ((end - base) / PAGE + 63) / 64 * 8);
 	for (page = base; page < end; page = next) {
-		uint64_t *pte = pt_walk(page, end, &next);
+		uint64_t *pte = pt_walk(page, end, &next), *large = pte ? NULL : pt_large(page);
 
+		/* A range that was not tracked: a large page is dirty as a whole. */
+		if (large) {
+			next = MIN(end, (page | (512 * PAGE - 1)) + 1);
+			if (clear ? __atomic_fetch_and(large, ~PTE_D, __ATOMIC_SEQ_CST) & PTE_D : *large & PTE_D)
+				for (; page < next; page += PAGE, dirty++)
+					if (bitmap)
+						bitmap[(page - base) / PAGE / 64] |= 1UL << (page - base) / PAGE % 64;
+			continue;
+		}
 		for (; pte && page < next; page += PAGE, pte++) {
 			if (!(__atomic_load_n(pte, __ATOMIC_RELAXED) & PTE_D))
 				continue;

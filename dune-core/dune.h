@@ -60,7 +60,8 @@ DUNE_API const char *dune_error(void);
  * the flush is seen in the contents, one after it sets the bit again. */
 
 /* Prepares a range, so that taking its bits meets every page: maps what is not mapped in the page tables yet. Optional;
- * one exit to the monitor. -ENOMEM: no room for page tables. */
+ * one exit to the monitor. Memory with huge pages (madvise) is mapped by large entries until this is called, and as long
+ * as it has one, a write makes all 512 pages dirty. -ENOMEM: no room for page tables. */
 DUNE_API int dune_dirty_track(const void *start, size_t length);
 
 /* Reads and clears. Page i of the range is bit i % 64 of bitmap[i / 64]; the whole words of the range are written.
@@ -181,6 +182,7 @@ struct dune_statistics {
 	uint64_t signals;      /* delivered to handlers */
 	uint64_t fills;	       /* tables filled in, up to 512 entries each */
 	uint64_t slots;	       /* memory slots */
+	uint64_t large;	       /* large pages mapped */
 	uint64_t flushes;      /* by the monitor */
 	uint64_t upcalls;      /* faults handled in the program, no exit */
 	uint64_t local_flushes; /* asked for by the program, no exit */

@@ -54,7 +54,7 @@
 /* Offsets into the exit page. */
 #define EXIT_SYSCALL 0x00
 #define EXIT_EXCEPTION 0x08 /* + 16 * vector */
-#define EXIT_TEST 0x800	    /* from the self-test */
+#define EXIT_STORE 0x800    /* guest_store is done */
 
 /* Numbers of system calls that are for the monitor; Linux has none so high. */
 #define HYPERCALL_BASE 0x44554e00

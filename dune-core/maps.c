@@ -56,8 +56,9 @@ static int find_in_text(uintptr_t address, struct mapping *m)
 				for (; *line != '-' && *line != ' '; line++)
 					value[i] = value[i] << 4 | (uintptr_t)(*line <= '9' ? *line - '0' : *line - 'a' + 10);
 			if (value[1] > address && value[0] < USER_END) {
+				/* "rwxp offset device inode": anonymous memory has device 00:00. */
 				*m = (struct mapping){ value[0], value[1], line[0] == 'r', line[1] == 'w',
-						       line[2] == 'x' };
+						       line[2] == 'x', __builtin_memcmp(line + 14, "00:00", 5) != 0 };
 				return 0;
 			}
 		}
@@ -76,6 +77,7 @@ int maps_find(uintptr_t address, struct mapping *m)
 	error = SYS3(ioctl, dune.maps, QUERY, &q);
 	if (error < 0)
 		return (int)error;
-	*m = (struct mapping){ q.vma_start, q.vma_end, q.vma_flags & 1, q.vma_flags & 2, q.vma_flags & 4 };
+	*m = (struct mapping){ q.vma_start, q.vma_end, q.vma_flags & 1, q.vma_flags & 2, q.vma_flags & 4,
+				q.inode || q.dev_major || q.dev_minor };
 	return 0;
 }

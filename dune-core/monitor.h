@@ -140,6 +140,7 @@ struct dune {
 	char *areas;	  /* MAX_THREADS of AREA_SIZE, then the tables: 4 chunks */
 	char *tables;	  /* page-table pages, given out in order */
 	size_t tables_used; /* bytes */
+	size_t larges;	  /* large pages there are */
 	uint64_t root;	  /* guest-physical address of the top-level table */
 	char *threads;	  /* MAX_THREADS of THREAD_SIZE */
 	char *hidden, *hidden_end; /* what of the monitor's is not mapped in the guest */
@@ -177,7 +178,7 @@ long dune_hypercall(long number, long a, long b, long c);
 
 /* nucleus.S */
 extern char dune_nucleus[], dune_nucleus_syscall[], dune_nucleus_go[], dune_nucleus_user[], dune_nucleus_pushed[], dune_nucleus_sysret[], dune_nucleus_iret[], dune_nucleus_flush[],
-	dune_nucleus_breakpoint[], dune_nucleus_pagefault[], dune_nucleus_vectors[], dune_nucleus_test[],
+	dune_nucleus_breakpoint[], dune_nucleus_pagefault[], dune_nucleus_vectors[], dune_nucleus_test[], dune_nucleus_store[],
 	dune_nucleus_end[];
 /* upcall.S */
 extern char dune_upcall_entry[], dune_upcall_copied[], dune_upcall_pushed[], dune_flush_trapped[];
@@ -214,7 +215,7 @@ bool guest_string_ends(uintptr_t string, const char *end);
 /* maps.c */
 struct mapping {
 	uintptr_t start, end;
-	bool read, write, exec;
+	bool read, write, exec, file;
 };
 int maps_open(void);
 int maps_find(uintptr_t address, struct mapping *m);
@@ -222,6 +223,9 @@ int maps_find(uintptr_t address, struct mapping *m);
 /* pagetable.c; dune.lock is held */
 uint64_t *pte_of(uintptr_t address, bool create);
 uint64_t *pt_walk(uintptr_t address, uintptr_t end, uintptr_t *next);
+uint64_t *pt_large(uintptr_t address);
+bool pt_split(struct thread *t, uintptr_t start, size_t length);
+void pt_huge(uintptr_t start, size_t length);
 int pt_populate(uintptr_t start, size_t length);
 int pt_fill(uintptr_t address, const struct mapping *m);
 void pt_fill_range(uintptr_t start, size_t length, bool write, bool exec);
@@ -238,6 +242,7 @@ void pt_mark(uintptr_t start, size_t length); /* takes the lock */
 long leave(struct thread *t);
 /* run.c */
 void run(struct thread *t) __attribute__((noreturn));
+void guest_store(struct thread *t, uint64_t *at, uint64_t value);
 /* syscall.c */
 void system_call(struct thread *t);
 long address_space_call(struct thread *t, long number, const long a[6]);

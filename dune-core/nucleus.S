@@ -106,6 +106,14 @@ dune_nucleus_vectors:
 	.set vector, vector + 1
 	.endr
 
+/* guest_store(): an edit of a page table that KVM is to see. At whatever level the vCPU is. */
+	.globl dune_nucleus_store
+	.hidden dune_nucleus_store
+dune_nucleus_store:
+	mov %rax, (%rdi)
+	LEAVE(EXIT_STORE)
+	ud2
+
 /* The self-test's program, in ring 3 (enter.c): is SYSCALL taken at CPL 3, is the time-stamp counter the host's? */
 	.globl dune_nucleus_test
 	.hidden dune_nucleus_test

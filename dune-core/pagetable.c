@@ -13,6 +13,10 @@
  * dune.lock is held by all callers, except pt_mark's. Ring 3 changes entries at the same time, so changes are atomic. */
 #include "monitor.h"
 
+/* Large entries: a 2 MiB page in the second-lowest table, for anonymous memory that asked for huge pages. Only an empty
+ * entry becomes one (pt_huge). It becomes a table again, by an edit in the guest, as soon as anything is done to part of
+ * it or its dirty bits are wanted (pt_split): KVM's shadow of it is a page of another kind, and would stay. */
+
 /* NULL for an entry that points elsewhere: the program can write anything there. */
 static uint64_t *table_at(uint64_t entry)
 {
@@ -33,7 +37,27 @@ static uint64_t new_table(void)
 	return GPA_BASE + (uint64_t)(dune.tables - dune.areas) + at;
 }
 
-/* The entry of the 4 KiB page at address. NULL if there is none and it was not to be made, or no memory. */
+#define TABLE_BITS (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
+#define LARGE (512 * PAGE)
+
+/* The entry for the 2 MiB around address, if that is a large page; else NULL. */
+uint64_t *pt_large(uintptr_t address)
+{
+	uint64_t *table = dune.root ? table_at(dune.root) : NULL, *entry = NULL;
+
+	for (int shift = 39; shift > 12 && table; shift -= 9) {
+		entry = &table[address >> shift & 511];
+		if (!(*entry & PTE_P))
+			return NULL;
+		if (*entry & PTE_LARGE)
+			return shift == 21 ? entry : NULL;
+		table = table_at(*entry);
+	}
+	return NULL;
+}
+
+/* The entry of the 4 KiB page at address. NULL if there is none and it was not to be made, or no memory, or it is part of
+ * a large page. */
 uint64_t *pte_of(uintptr_t address, bool create)
 {
 	uint64_t *table, *entry;
@@ -54,9 +78,9 @@ uint64_t *pte_of(uintptr_t address, bool create)
 			fresh = new_table();
 			if (!fresh)
 				return NULL;
-			__atomic_store_n(entry, fresh | PTE_P | PTE_W | PTE_U | PTE_A | PTE_D, __ATOMIC_RELEASE);
+			__atomic_store_n(entry, fresh | TABLE_BITS, __ATOMIC_RELEASE);
 		}
-		table = table_at(*entry);
+		table = *entry & PTE_LARGE ? NULL : table_at(*entry);
 		if (!table)
 			return NULL;
 	}
@@ -78,7 +102,7 @@ uint64_t *pt_walk(uintptr_t address, uintptr_t end, uintptr_t *next)
 	for (int shift = 39; shift > 12; shift -= 9) {
 		uint64_t entry = table ? table[address >> shift & 511] : 0;
 
-		if (!(entry & PTE_P)) {
+		if (!(entry & PTE_P) || entry & PTE_LARGE) {
 			*next = MIN(end, ((address >> shift) + 1) << shift);
 			return NULL;
 		}
@@ -108,7 +132,12 @@ static void fill(uint64_t *pte, uint64_t gpa, uint64_t bits)
 /* The part of the range that is in one table: at most 512 pages. */
 static int fill_table(uintptr_t start, uintptr_t end, uint64_t bits)
 {
-	uint64_t gpa = memory_gpa(start), *pte = pte_of(start, true);
+	uint64_t gpa, *pte;
+
+	if (pt_large(start))
+		return 0;
+	gpa = memory_gpa(start);
+	pte = pte_of(start, true);
 
 	if (!gpa || !pte)
 		return -ENOMEM;
@@ -158,6 +187,80 @@ void pt_drop(uintptr_t start, size_t length)
 		__atomic_fetch_and(pte, PTE_D, __ATOMIC_RELAXED);
 }
 
+/* The whole range in small pages: t's vCPU makes the edits. Returns whether there was anything to do. */
+bool pt_split(struct thread *t, uintptr_t start, size_t length)
+{
+	bool any = false;
+
+	if (!dune.larges)
+		return false;
+	for (uintptr_t at = start & ~(LARGE - 1), end = MIN(start + length, USER_END); at < end; at += LARGE) {
+		uint64_t *large, old, table, *pte;
+
+		/* Whole gigabytes at once where there is nothing. */
+		if (!(at & (CHUNK - 1)) && !dune.chunk_of[at >> CHUNK_SHIFT]) {
+			at += CHUNK - LARGE;
+			continue;
+		}
+		large = pt_large(at);
+		if (!large)
+			continue;
+		table = new_table();
+		if (!table)
+			die(t, "no room for page tables");
+		pte = table_at(table);
+		/* Which of them were written is not known, and another thread may write until the edit: all are dirty. */
+		old = *large;
+		for (uint64_t i = 0; i < 512; i++)
+			pte[i] = ((old & PTE_ADDRESS) + i * PAGE) | (old & ~(PTE_ADDRESS | PTE_LARGE)) | PTE_D;
+		/* The table's own memory must be in the page tables for that. */
+		fill_table((uintptr_t)large & ~(LARGE - 1), ((uintptr_t)large & ~(LARGE - 1)) + LARGE, rights(true, false));
+		guest_store(t, large, table | TABLE_BITS);
+		if (*large & PTE_LARGE)
+			die(t, "an edit of the page tables that had no effect");
+		dune.larges--;
+		any = true;
+	}
+	return any;
+}
+
+/* madvise(MADV_HUGEPAGE): large pages where nothing has been mapped yet, of anonymous memory. */
+void pt_huge(uintptr_t start, size_t length)
+{
+	struct mapping m;
+
+	for (uintptr_t at = (start + LARGE - 1) & ~(LARGE - 1); at + LARGE <= start + length; at += LARGE) {
+		uint64_t *table, *entry = NULL, gpa;
+		bool empty = true;
+
+		if (maps_find(at, &m) || m.start > at || m.end < at + LARGE || m.file || !(m.write || m.read || m.exec))
+			continue;
+		/* Making the entry's table, but not the one below it. */
+		table = table_at(dune.root);
+		for (int shift = 39; shift >= 21 && table; shift -= 9) {
+			entry = &table[at >> shift & 511];
+			if (shift == 21)
+				break;
+			if (!(*entry & PTE_P)) {
+				uint64_t fresh = new_table();
+
+				if (!fresh)
+					return;
+				__atomic_store_n(entry, fresh | TABLE_BITS, __ATOMIC_RELEASE);
+			}
+			table = table_at(*entry);
+		}
+		if (!table || *entry)
+			empty = false;
+		gpa = empty ? memory_gpa(at) : 0;
+		if (!gpa)
+			continue;
+		dune.larges++;
+		__atomic_store_n(entry, gpa | rights(m.write, m.exec) | PTE_LARGE, __ATOMIC_RELEASE);
+		COUNT(large);
+	}
+}
+
 /* The whole program, but for what a fault upcall needs before it can fault again; and what it owns if that is asked for. */
 void pt_drop_all(bool owned)
 {
@@ -193,8 +296,14 @@ void pt_wipe(uintptr_t start, size_t length)
 void pt_dirty(uintptr_t start, size_t length)
 {
 	for (uintptr_t page = PAGE_DOWN(start); page < PAGE_UP(start + length);) {
-		uint64_t *pte = pte_of(page, true);
+		uint64_t *pte = pt_large(page);
 
+		if (pte) {
+			__atomic_fetch_or(pte, PTE_D, __ATOMIC_RELAXED);
+			page = (page & ~(LARGE - 1)) + LARGE;
+			continue;
+		}
+		pte = pte_of(page, true);
 		if (!pte)
 			return;
 		do {
@@ -227,6 +336,8 @@ void pt_mark(uintptr_t start, size_t length)
 	for (uintptr_t page = PAGE_DOWN(start); page < end; page += PAGE) {
 		uint64_t *pte = pte_of(page, false);
 
+		if (!pte)
+			pte = pt_large(page);
 		if (!pte) {
 			dune_lock(&dune.lock);
 			pt_dirty(page, MIN(end - page, PAGE));
@@ -258,6 +369,8 @@ int pt_fault(uintptr_t address, bool write, bool exec, bool alone)
 		if (m.start <= address) {
 			code = SEGV_ACCERR;
 			pte = pte_of(address, false);
+			if (!pte)
+				pte = pt_large(address);
 			if (!(pte && *pte & PTE_OWNED) && (write ? m.write : exec ? m.exec : m.read || m.exec || m.write)) {
 				uint64_t old = pte ? *pte : 0;
 

@@ -239,6 +239,7 @@ static void memory_gone(struct thread *t)
 	COUNT(faults);
 	trace_exit(t, "memory gone", 0);
 	dune_lock(&dune.lock);
+	pt_split(t, 0, USER_END);
 	pt_drop_all(t->careful); /* a second time: it is an entry of the program's own */
 	dune_unlock(&dune.lock);
 	t->careful = true;
@@ -275,6 +276,26 @@ static void exit_page(struct thread *t, unsigned offset)
 	} else {
 		die(t, "a store to the exit page");
 	}
+}
+
+/* Stores into a page table from inside the guest. The program's registers are as before. */
+void guest_store(struct thread *t, uint64_t *at, uint64_t value)
+{
+	struct kvm_regs saved = *t->regs;
+	long error;
+
+	t->regs->rip = (uintptr_t)t->vcpu->area + (uintptr_t)(dune_nucleus_store - dune_nucleus);
+	t->regs->rdi = (uintptr_t)at;
+	t->regs->rax = value;
+	t->regs->rflags = 2;
+	t->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
+	do {
+		t->run->immediate_exit = 0;
+		error = SYS3(ioctl, t->vcpu->fd, KVM_RUN, 0);
+	} while (error == -EINTR || error == -EAGAIN);
+	if (error < 0 || t->run->exit_reason != KVM_EXIT_MMIO || t->run->mmio.phys_addr != GPA_EXIT + EXIT_STORE)
+		die(t, "an edit of the page tables in the guest went wrong");
+	*t->regs = saved;
 }
 
 /* Runs the program until it ends. The stack begins anew here: nothing of the caller is needed again. */

@@ -160,6 +160,10 @@ static long call_madvise(const long a[6])
 		return -EINVAL;
 	error = host(SYS_madvise, a);
 	switch (a[2]) {
+	case MADV_HUGEPAGE:
+		if (!error)
+			pt_huge(start, end - start);
+		break;
 	case MADV_DONTNEED:
 	case MADV_FREE:
 	case MADV_REMOVE:
@@ -195,11 +199,43 @@ static long call_shm(long number, const long a[6])
 	return at;
 }
 
+/* Large pages in the ranges of a call become small ones first. */
+static void split_for(struct thread *t, long number, const long a[6])
+{
+	uintptr_t start = (uintptr_t)a[0], brk;
+	size_t length = PAGE_UP(a[1]);
+
+	switch (number) {
+	case SYS_mmap:
+		if (!(a[3] & MAP_FIXED))
+			return;
+		break;
+	case SYS_brk:
+		brk = (uintptr_t)SYS1(brk, 0);
+		length = start && start < brk ? brk - start : 0;
+		break;
+	case SYS_madvise:
+		if (a[2] == MADV_HUGEPAGE || a[2] == MADV_DONTNEED || a[2] == MADV_WILLNEED)
+			return;
+		break;
+	case SYS_mremap:
+		if (a[3] & MREMAP_FIXED)
+			pt_split(t, (uintptr_t)a[4], PAGE_UP(a[2]));
+		break;
+	case SYS_shmat:
+	case SYS_shmdt:
+		return; /* these are of files */
+	}
+	if (length && start + length > start)
+		pt_split(t, start, length);
+}
+
 long address_space_call(struct thread *t, long number, const long a[6])
 {
 	long result;
 
 	dune_lock(&dune.lock);
+	split_for(t, number, a);
 	switch (number) {
 	case SYS_mmap:
 		result = call_mmap(a);
@@ -381,15 +417,20 @@ static long make_table(uintptr_t address)
 	return pte ? 0 : -ENOMEM;
 }
 
-static long populate(uintptr_t start, size_t length)
+static long populate(struct thread *t, uintptr_t start, size_t length)
 {
+	bool split;
 	long error;
 
 	if (start + length < start || start + length > USER_END)
 		return -EINVAL;
 	dune_lock(&dune.lock);
+	split = pt_split(t, start, length);
 	error = pt_populate(start, length);
 	dune_unlock(&dune.lock);
+	/* A processor that has a large page in its TLB would not set the small ones' bits. */
+	if (split)
+		flush_all(t);
 	return error;
 }
 
@@ -421,7 +462,7 @@ static long hypercall(struct thread *t, long number, const long a[6])
 	case HYPERCALL_UPCALL:
 		return upcall_set(t, (uintptr_t)a[0], (size_t)a[1], (uintptr_t)a[2]);
 	case HYPERCALL_POPULATE:
-		return populate((uintptr_t)a[0], (size_t)a[1]);
+		return populate(t, (uintptr_t)a[0], (size_t)a[1]);
 	case HYPERCALL_SYSCALL:
 		dune_lock(&dune.pool_lock);
 		dune.syscall_handler = (uintptr_t)a[0];

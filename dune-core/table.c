@@ -113,6 +113,11 @@ int dune_lookup(const void *address, struct dune_entry *entry)
 	if (!dune.active)
 		return -ENOTSUP;
 	pte = page < USER_END ? pte_of(page, false) : NULL;
+	if (!pte && page < USER_END && (pte = pt_large(page))) {
+		*entry = entry_of(page, *pte);
+		entry->physical += page & (512 * PAGE - 1);
+		return 0;
+	}
 	if (!pte || !*pte)
 		return -ENOENT;
 	*entry = entry_of(page, *pte);
@@ -126,8 +131,17 @@ int dune_walk(const void *start, size_t length, int (*fn)(const struct dune_entr
 	if (!dune.active)
 		return -ENOTSUP;
 	for (; page < end; page = next) {
-		uint64_t *pte = pt_walk(page, end, &next);
+		uint64_t *pte = pt_walk(page, end, &next), *large = pte ? NULL : pt_large(page);
 
+		if (large) {
+			struct dune_entry entry;
+			int stop;
+
+			next = MIN(end, page + PAGE);
+			stop = dune_lookup((void *)page, &entry) ? 0 : fn(&entry, argument);
+			if (stop)
+				return stop;
+		}
 		for (; pte && page < next; page += PAGE, pte++) {
 			struct dune_entry entry = entry_of(page, *pte);
 			int stop = *pte ? fn(&entry, argument) : 0;

@@ -22,7 +22,7 @@ modules=/lib/modules/$version/kernel
 [ -f "$modules/arch/x86/kvm/kvm-amd.ko" ] || skip "$modules has no kvm-amd.ko"
 
 # Name and variables of each test; what repeats, repeats less: an exit costs some 100 us here.
-tests=(${DUNE_QEMU_TESTS-enter dirty dirty-threads outputs table fault syscall threads fork signal attack})
+tests=(${DUNE_QEMU_TESTS-enter dirty dirty-threads outputs table huge fault syscall threads fork signal attack})
 : "${DUNE_QEMU_REPEAT:=20}"
 
 root=$(mktemp -d)
