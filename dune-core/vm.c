@@ -22,10 +22,12 @@
 #define MSR_LSTAR 0xc0000082
 #define MSR_FMASK 0xc0000084
 
+/* struct kvm_cpuid2 and struct kvm_msrs, with room for what follows them. */
 static struct {
-	struct kvm_cpuid2 head;
+	uint32_t nent, padding;
 	struct kvm_cpuid_entry2 entries[160];
 } cpuid;
+_Static_assert(offsetof(struct kvm_cpuid2, entries) == 8 && offsetof(struct kvm_msrs, entries) == 8, "KVM's structures");
 
 static long vm_ioctl(unsigned long request, long argument)
 {
@@ -220,9 +222,9 @@ static void same_tsc(struct vcpu *v)
 static int vcpu_create(struct vcpu *v, unsigned index)
 {
 	struct {
-		struct kvm_msrs head;
+		uint32_t nmsrs, padding;
 		struct kvm_msr_entry entries[3];
-	} msrs = { .head.nmsrs = 3 };
+	} msrs = { .nmsrs = 3 };
 	struct kvm_xcrs xcrs = { .nr_xcrs = 1 };
 	long fd, error, run;
 
@@ -358,13 +360,13 @@ int vm_create(char *why, size_t size)
 	dune.max_vcpus = n > 0 ? (unsigned)n : 4;
 	n = SYS3(ioctl, dune.vm, KVM_CHECK_EXTENSION, 208 /* KVM_CAP_XSAVE2 */);
 	dune.xsave_size = n > 4096 ? (size_t)n : 4096;
-	cpuid.head.nent = 160;
+	cpuid.nent = 160;
 	n = SYS3(ioctl, dune.kvm, KVM_GET_SUPPORTED_CPUID, &cpuid);
 	if (n < 0) {
 		format(why, size, "KVM_GET_SUPPORTED_CPUID failed with error %ld", -n);
 		return (int)n;
 	}
-	for (unsigned i = 0; i < cpuid.head.nent; i++)
+	for (unsigned i = 0; i < cpuid.nent; i++)
 		if (cpuid.entries[i].function == 0x80000008)
 			bits = cpuid.entries[i].eax & 0xff;
 	dune.gpa_end = 1UL << MIN(bits, 46UL);

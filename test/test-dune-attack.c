@@ -59,16 +59,14 @@ static void privileged(void)
 }
 
 /* The area of this thread's vCPU: the nucleus's address is in LSTAR, which ring 3 cannot read; but its page tables say which
- * pages are executable, not writable, and not the kernel's. */
+ * executable page lies where areas do in guest-physical memory. */
 static char *area;
 static uint64_t *root;
 static int look(const struct dune_entry *e, void *argument)
 {
-	unsigned char *at = (unsigned char *)e->address;
-
-	if (!area && e->rights == (DUNE_READ | DUNE_EXEC) && !(e->address & 0xffff) && at[0] == 0xc6 && at[1] == 0x05 &&
-	    at[7] == 0x0f && at[8] == 0x0b)
-		area = (char *)at;
+	if (!area && e->rights == (DUNE_READ | DUNE_EXEC) && !(e->address & (AREA_SIZE - 1)) &&
+	    e->physical - (4UL << 30) < 1100 * (uint64_t)AREA_SIZE)
+		area = (char *)e->address;
 	return 0;
 }
 
@@ -147,11 +145,19 @@ static void wild_tables(void)
 }
 static void into_nucleus(size_t offset) { ((void (*)(void))(area + offset))(); }
 static void jump_syscall(void) { into_nucleus(0); }
-static void jump_sysret(void) { into_nucleus(9); }
-static void jump_cr3(void) { into_nucleus(12); }
+static size_t offset_of(const char *code, size_t length)
+{
+	for (size_t i = 0; i < 1024; i++)
+		if (!memcmp(area + i, code, length))
+			return i;
+	CHECK(!"found");
+	return 0;
+}
+static void jump_sysret(void) { into_nucleus(offset_of("\x48\x0f\x07", 3)); }
+static void jump_cr3(void) { into_nucleus(offset_of("\x0f\x20\xd8", 3)); }
 static void jump_all(void)
 {
-	for (volatile size_t i = 0; i < 700; i++) {
+	for (volatile size_t i = 0; i < 900; i++) {
 		pid_t pid = vfork();
 
 		if (!pid) {
@@ -183,8 +189,8 @@ static void take_ring0(void)
 
 	*entry_of(area) |= 2;
 	dune_flush_local();
-	memcpy(area + 0x4f, code, sizeof(code));
-	memcpy(area + 0xa0 + 14 * 16, code, sizeof(code));
+	memset(area, 0x90, 4096 - sizeof(code));
+	memcpy(area + 4096 - sizeof(code), code, sizeof(code));
 	*bad = 1;
 }
 /* In software emulation a fault costs a millisecond. */

@@ -113,14 +113,14 @@ static long do_recvmsg_control(char *o)
 {
 	struct iovec v = { inputs, 1 };
 	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
-	struct {
-		struct cmsghdr head;
-		int fd;
-	} control = { { sizeof(control), SOL_SOCKET, SCM_RIGHTS }, 0 };
+	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = { 0 };
+	struct cmsghdr *head = (struct cmsghdr *)control;
 	long r;
 
-	control.head.cmsg_len = CMSG_LEN(4);
-	m.msg_control = &control;
+	head->cmsg_len = CMSG_LEN(sizeof(int));
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	m.msg_control = control;
 	m.msg_controllen = sizeof(control);
 	CHECK_EQ(sendmsg(sockets[1], &m, 0), 1);
 	m.msg_control = o;
