@@ -157,7 +157,7 @@ static void jump_sysret(void) { into_nucleus(offset_of("\x48\x0f\x07", 3)); }
 static void jump_cr3(void) { into_nucleus(offset_of("\x0f\x20\xd8", 3)); }
 static void jump_all(void)
 {
-	for (volatile size_t i = 0; i < 900; i++) {
+	for (volatile size_t i = 0; i < 900; i += getenv("DUNE_SMALL") ? 13 : 3) {
 		pid_t pid = vfork();
 
 		if (!pid) {
@@ -254,6 +254,7 @@ int main(void)
 	int fds[2], status;
 	uint64_t sum = 0;
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	enter_or_skip();
 	privileged();
 	find();
@@ -282,19 +283,22 @@ int main(void)
 		int tries;
 
 		if (!pid) {
-			alarm(20); /* a child that neither dies nor goes on */
+			alarm(120); /* a child that neither dies nor goes on */
 			attacks[i].fn();
 			_exit(0);
 		}
-		for (tries = 0; tries < 30000 && waitpid(pid, &status, WNOHANG) == 0; tries++)
+		for (tries = 0; tries < 150000 && waitpid(pid, &status, WNOHANG) == 0; tries++)
 			usleep(1000);
-		if (tries == 30000) {
+		if (tries == 150000) {
 			dprintf(2, "%s hangs and cannot be killed\n", attacks[i].name);
 			return 1;
 		}
 		printf("%-16s %s %d\n", attacks[i].name, WIFSIGNALED(status) ? "signal" : "exit status",
 		       WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-		CHECK(!(WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM));
+		if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) {
+			dprintf(2, "%s neither died nor went on\n", attacks[i].name);
+			return 1;
+		}
 		CHECK_EQ(write(fds[1], "x", 1), 1);
 		for (size_t j = 0; j < size; j++)
 			sum += mine[j] != (char)(j * 31);
