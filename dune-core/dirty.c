@@ -16,7 +16,7 @@ static long harvest(const void *start, size_t length, uint64_t *bitmap, bool cle
 	if (bitmap)
 		__builtin_memset(bitmap, 0, ((end - base) / PAGE + 63) / 64 * 8);
 	for (page = base; page < end; page = next) {
-		uint64_t *pte = pt_walk(page, end, &next), *large = pte ? NULL : pt_large(page);
+		uint64_t *pte = pt_walk(HERE, page, end, &next), *large = pte ? NULL : pt_large(HERE, page);
 
 		/* A range that was not tracked: a large page is dirty as a whole. */
 		if (large) {
@@ -62,7 +62,7 @@ int dune_dirty_set(const void *start, size_t length)
 	if (error)
 		return error;
 	for (uintptr_t page = PAGE_DOWN(start), next; page < end; page = next) {
-		uint64_t *pte = pt_walk(page, end, &next);
+		uint64_t *pte = pt_walk(HERE, page, end, &next);
 
 		for (; pte && page < next; page += PAGE, pte++)
 			__atomic_fetch_or(pte, PTE_D, __ATOMIC_RELAXED);

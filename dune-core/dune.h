@@ -170,6 +170,18 @@ DUNE_API int dune_lookup(const void *address, struct dune_entry *entry);
 DUNE_API int dune_walk(const void *start, size_t length, int (*fn)(const struct dune_entry *entry, void *argument),
 		       void *argument);
 
+/* Further tables, each with protections and dirty bits of its own: for code that is to see less than the rest. A thread
+ * begins with table 0, the first one; a forked child has them all. What the kernel maps and unmaps
+ * changes in all of them, and what system calls write is marked in all of them. The functions above and dune_dirty_*
+ * work on the calling thread's table.
+ *
+ * dune_table_clone copies the calling thread's, with its dirty bits, and returns the number of the copy: -ENOSPC: there
+ * are 16 already; -ENOMEM. dune_table_use makes the calling thread use one: -ENOENT. dune_table_free: -EBUSY while a thread
+ * uses it, and for 0. One exit each. Not in a fault handler. */
+DUNE_API int dune_table_clone(void);
+DUNE_API int dune_table_use(int table);
+DUNE_API int dune_table_free(int table);
+
 /* ---- Statistics ---------------------------------------------------------------------------------------------------- */
 
 /* Since the process entered Dune mode, or was forked. */

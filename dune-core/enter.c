@@ -256,7 +256,7 @@ static int take_over(struct thread *t)
 	__builtin_memset(t->xsave, 0, dune.xsave_size);
 	__asm__ volatile("xsave64 (%0)" : : "r"(t->xsave), "a"((uint32_t)dune.xcr0), "d"((uint32_t)(dune.xcr0 >> 32))
 			 : "memory");
-	if (vcpu_set_user(t->vcpu, fs, gs) < 0 || vcpu_set_xsave(t->vcpu, t->xsave) < 0)
+	if (vcpu_set_user(t->vcpu, t->root, fs, gs) < 0 || vcpu_set_xsave(t->vcpu, t->xsave) < 0)
 		return -EIO;
 	SYS3(get_robust_list, 0, &t->robust_list, &length);
 	SYS2(prctl, PR_GET_TID_ADDRESS, &t->clear_tid);
@@ -302,6 +302,7 @@ int dune_enter(void)
 	t->run = t->vcpu->run;
 	t->regs = &t->run->s.regs.regs;
 	t->at = AT_USER;
+	t->root = *dune.roots;
 	t->epoch = dune.epoch;
 	error = take_over(t);
 	if (error) {

@@ -32,7 +32,7 @@ uint64_t memory_gpa(uintptr_t address)
 	if (!*chunk) {
 		unsigned slot = dune.slots;
 
-		if (slot >= dune.max_slots || GPA_BASE + (slot + 1) * CHUNK > dune.gpa_end ||
+		if (slot >= dune.max_slots - 1 || GPA_BASE + (slot + 1) * CHUNK > dune.gpa_end ||
 		    add_slot(slot, address & ~(CHUNK - 1)) < 0)
 			return 0;
 		dune.slots++;
@@ -107,6 +107,7 @@ int memory_init(void)
 	for (unsigned i = 0; i < 4; i++)
 		if (!memory_gpa((uintptr_t)dune.areas + i * CHUNK))
 			return -ENOMEM;
+	*dune.roots = new_table();
 	return 0;
 }
 

@@ -61,6 +61,8 @@
 #define PTE_OWNED 0x200UL /* the program's own doing (dune_map and so on): the monitor does not fill it in */
 #define PTE_NX (1UL << 63)
 #define PTE_ADDRESS 0x000ffffffffff000UL
+#define TABLE_BITS (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
+#define ROOTS 16
 
 /* ---- Threads ------------------------------------------------------------------------------------------------------- */
 
@@ -98,6 +100,7 @@ struct thread {
 	struct kvm_run *run;
 	struct kvm_regs *regs; /* of the program, in vcpu->run */
 	enum at at;
+	uint64_t root; /* of its page tables */
 	bool vfork;   /* a process of its own in this address space, until it has called exec or exit */
 	bool careful; /* after memory was gone, until the next system call */
 	bool process; /* the same, but nobody waits for it */
@@ -141,7 +144,9 @@ struct dune {
 	char *tables;	  /* page-table pages, given out in order */
 	size_t tables_used; /* bytes */
 	size_t larges;	  /* large pages there are */
-	uint64_t root;	  /* guest-physical address of the top-level table */
+	uint64_t roots[ROOTS]; /* guest-physical addresses of the top-level tables */
+	unsigned clones;  /* how many more than one */
+	uint64_t *free_tables;
 	char *threads;	  /* MAX_THREADS of THREAD_SIZE */
 	char *hidden, *hidden_end; /* what of the monitor's is not mapped in the guest */
 	struct vcpu *vcpu_of; /* MAX_THREADS */
@@ -194,7 +199,9 @@ int vm_create(char *why, size_t size);
 int vm_after_fork(void);
 struct vcpu *vcpu_get(void);
 void vcpu_put(struct vcpu *v);
-int vcpu_set_user(struct vcpu *v, uint64_t fs, uint64_t gs);
+int vcpu_set_user(struct vcpu *v, uint64_t root, uint64_t fs, uint64_t gs);
+int vcpu_set_root(struct vcpu *v, uint64_t root);
+void vm_forget(void);
 int vcpu_set_bases(struct vcpu *v, const uint64_t *fs, const uint64_t *gs);
 int vcpu_get_bases(struct vcpu *v, uint64_t *fs, uint64_t *gs);
 int vcpu_get_xsave(struct vcpu *v, void *xsave);
@@ -220,20 +227,29 @@ struct mapping {
 int maps_open(void);
 int maps_find(uintptr_t address, struct mapping *m);
 
+/* tables.c */
+uint64_t *table_at(uint64_t entry);
+uint64_t new_table(void);
+uint64_t *pte_of(uint64_t root, uintptr_t address, bool create);
+uint64_t *pt_walk(uint64_t root, uintptr_t address, uintptr_t end, uintptr_t *next);
+uint64_t *pt_large(uint64_t root, uintptr_t address);
+int tables_clone(uint64_t from);
+void tables_free(int number);
+/* In the program: the table that this thread uses (table.c). */
+extern __thread uint64_t dune_root __attribute__((visibility("hidden")));
+#define HERE (dune_root ? dune_root : *dune.roots)
+
 /* pagetable.c; dune.lock is held */
-uint64_t *pte_of(uintptr_t address, bool create);
-uint64_t *pt_walk(uintptr_t address, uintptr_t end, uintptr_t *next);
-uint64_t *pt_large(uintptr_t address);
 bool pt_split(struct thread *t, uintptr_t start, size_t length);
 void pt_huge(uintptr_t start, size_t length);
-int pt_populate(uintptr_t start, size_t length);
-int pt_fill(uintptr_t address, const struct mapping *m);
+int pt_populate(uint64_t root, uintptr_t start, size_t length);
+int pt_fill(uint64_t root, uintptr_t address, const struct mapping *m);
 void pt_fill_range(uintptr_t start, size_t length, bool write, bool exec);
 void pt_drop(uintptr_t start, size_t length);
 void pt_wipe(uintptr_t start, size_t length);
 void pt_dirty(uintptr_t start, size_t length);
 void pt_move(uintptr_t from, uintptr_t to, size_t length);
-int pt_fault(uintptr_t address, bool write, bool exec, bool alone);
+int pt_fault(uint64_t root, uintptr_t address, bool write, bool exec, bool alone);
 void pt_drop_all(bool owned);
 int pt_map_area(unsigned index);
 void pt_mark(uintptr_t start, size_t length); /* takes the lock */

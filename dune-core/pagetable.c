@@ -1,7 +1,6 @@
 /* pagetable.c - the monitor's side of the page tables: filling in, taking away, marking.
  *
- * The tables are ordinary four-level tables in dune.tables, which the program can read and write too (dirty.c and
- * table.c do, in ring 3). An entry is a cache of what the kernel says is mapped: absent is always right, and then the
+ * The tables (tables.c) are there for the program to read and write too (dirty.c and table.c do, in ring 3). An entry is a cache of what the kernel says is mapped: absent is always right, and then the
  * first access asks (pt_fault). The one thing that only an entry knows is its dirty bit, which therefore stays in the
  * entry while P is clear, until the page is unmapped.
  *
@@ -13,104 +12,15 @@
  * dune.lock is held by all callers, except pt_mark's. Ring 3 changes entries at the same time, so changes are atomic. */
 #include "monitor.h"
 
-/* Large entries: a 2 MiB page in the second-lowest table, for anonymous memory that asked for huge pages. Only an empty
- * entry becomes one (pt_huge). It becomes a table again, by an edit in the guest, as soon as anything is done to part of
- * it or its dirty bits are wanted (pt_split): KVM's shadow of it is a page of another kind, and would stay. */
-
-/* NULL for an entry that points elsewhere: the program can write anything there. */
-static uint64_t *table_at(uint64_t entry)
-{
-	char *table = dune.areas + ((entry & PTE_ADDRESS) - GPA_BASE);
-
-	if (table < dune.tables || table >= dune.tables + TABLES_SIZE)
-		return NULL;
-	return (uint64_t *)table;
-}
-
-static uint64_t new_table(void)
-{
-	size_t at = dune.tables_used;
-
-	if (at + PAGE > TABLES_SIZE)
-		return 0;
-	dune.tables_used = at + PAGE;
-	return GPA_BASE + (uint64_t)(dune.tables - dune.areas) + at;
-}
-
-#define TABLE_BITS (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
 #define LARGE (512 * PAGE)
 
-/* The entry for the 2 MiB around address, if that is a large page; else NULL. */
-uint64_t *pt_large(uintptr_t address)
-{
-	uint64_t *table = dune.root ? table_at(dune.root) : NULL, *entry = NULL;
-
-	for (int shift = 39; shift > 12 && table; shift -= 9) {
-		entry = &table[address >> shift & 511];
-		if (!(*entry & PTE_P))
-			return NULL;
-		if (*entry & PTE_LARGE)
-			return shift == 21 ? entry : NULL;
-		table = table_at(*entry);
-	}
-	return NULL;
-}
-
-/* The entry of the 4 KiB page at address. NULL if there is none and it was not to be made, or no memory, or it is part of
- * a large page. */
-uint64_t *pte_of(uintptr_t address, bool create)
-{
-	uint64_t *table, *entry;
-
-	if (!dune.root) {
-		dune.root = new_table();
-		if (!dune.root)
-			return NULL;
-	}
-	table = table_at(dune.root);
-	for (int shift = 39; shift > 12; shift -= 9) {
-		entry = &table[address >> shift & 511];
-		if (!(*entry & PTE_P)) {
-			uint64_t fresh;
-
-			if (!create)
-				return NULL;
-			fresh = new_table();
-			if (!fresh)
-				return NULL;
-			__atomic_store_n(entry, fresh | TABLE_BITS, __ATOMIC_RELEASE);
-		}
-		table = *entry & PTE_LARGE ? NULL : table_at(*entry);
-		if (!table)
-			return NULL;
-	}
-	return &table[address >> 12 & 511];
-}
-
-/* Calls do_page for each entry that exists in the range: `pte`, `page`. */
-#define FOR_EACH(start, length)                                                                            \
-	for (uintptr_t page = PAGE_DOWN(start), page_end = PAGE_UP((start) + (length)), page_next;         \
-	     page < page_end; page = page_next)                                                            \
-		for (uint64_t *pte = pt_walk(page, page_end, &page_next); pte && page < page_next;            \
-		     page += PAGE, pte++)
-
-/* The entries from address to the end of its table or of the range. NULL, and how far to skip, if there are none. */
-uint64_t *pt_walk(uintptr_t address, uintptr_t end, uintptr_t *next)
-{
-	uint64_t *table = dune.root ? table_at(dune.root) : NULL;
-
-	for (int shift = 39; shift > 12; shift -= 9) {
-		uint64_t entry = table ? table[address >> shift & 511] : 0;
-
-		if (!(entry & PTE_P) || entry & PTE_LARGE) {
-			*next = MIN(end, ((address >> shift) + 1) << shift);
-			return NULL;
-		}
-		table = table_at(entry);
-	}
-	*next = MIN(end, ((address >> 21) + 1) << 21);
-	return !table ? NULL : &table[address >> 12 & 511];
-}
+/* Does the statement for each entry that exists in the range, in each table: `pte`, `page`. */
+#define FOR_EACH(start, length)                                                                                  \
+	for (uint64_t *root = dune.roots; root < dune.roots + ROOTS; root++)                                      \
+		for (uintptr_t page = PAGE_DOWN(start), page_end = PAGE_UP((start) + (length)), page_next;        \
+		     *root && page < page_end; page = page_next)                                                  \
+			for (uint64_t *pte = pt_walk(*root, page, page_end, &page_next); pte && page < page_next; \
+			     page += PAGE, pte++)
 
 static uint64_t rights(bool write, bool exec)
 {
@@ -130,14 +40,14 @@ static void fill(uint64_t *pte, uint64_t gpa, uint64_t bits)
 }
 
 /* The part of the range that is in one table: at most 512 pages. */
-static int fill_table(uintptr_t start, uintptr_t end, uint64_t bits)
+static int fill_table(uint64_t root, uintptr_t start, uintptr_t end, uint64_t bits)
 {
 	uint64_t gpa, *pte;
 
-	if (pt_large(start))
+	if (pt_large(root, start))
 		return 0;
 	gpa = memory_gpa(start);
-	pte = pte_of(start, true);
+	pte = pte_of(root, start, true);
 
 	if (!gpa || !pte)
 		return -ENOMEM;
@@ -148,7 +58,7 @@ static int fill_table(uintptr_t start, uintptr_t end, uint64_t bits)
 }
 
 /* Maps the pages around address, as far as the mapping and one table go. */
-int pt_fill(uintptr_t address, const struct mapping *m)
+int pt_fill(uint64_t root, uintptr_t address, const struct mapping *m)
 {
 	uintptr_t base = address & ~(512 * PAGE - 1);
 	uintptr_t start = MAX(base, m->start), end = MIN(base + 512 * PAGE, m->end);
@@ -163,7 +73,7 @@ int pt_fill(uintptr_t address, const struct mapping *m)
 		if (memory_is_ours(start, PAGE) && (start < tables || start >= tables + TABLES_SIZE))
 			return -EFAULT;
 	}
-	return fill_table(start, end, rights(m->write, m->exec));
+	return fill_table(root, start, end, rights(m->write, m->exec));
 }
 
 /* Maps a whole range at once, as a help: what it does not do is done by faults. */
@@ -174,7 +84,7 @@ void pt_fill_range(uintptr_t start, size_t length, bool write, bool exec)
 	while (start < end) {
 		uintptr_t next = MIN(end, (start & ~(512 * PAGE - 1)) + 512 * PAGE);
 
-		if (fill_table(start, next, rights(write, exec)))
+		if (fill_table(*dune.roots, start, next, rights(write, exec)))
 			return;
 		start = next;
 	}
@@ -187,6 +97,25 @@ void pt_drop(uintptr_t start, size_t length)
 		__atomic_fetch_and(pte, PTE_D, __ATOMIC_RELAXED);
 }
 
+/* One large entry becomes a table. */
+static void split_one(struct thread *t, uint64_t *large)
+{
+	uint64_t old = *large, table = new_table(), *pte = table ? table_at(table) : NULL;
+	uintptr_t around = (uintptr_t)large & ~(LARGE - 1);
+
+	if (!table)
+		die(t, "no room for page tables");
+	/* Which of the pages were written is not known, and another thread may write until the edit: all are dirty. */
+	for (uint64_t i = 0; i < 512; i++)
+		pte[i] = ((old & PTE_ADDRESS) + i * PAGE) | (old & ~(PTE_ADDRESS | PTE_LARGE)) | PTE_D;
+	/* The table that is edited must itself be mapped, for the guest to do it. */
+	fill_table(t->root, around, around + LARGE, rights(true, false));
+	guest_store(t, large, table | TABLE_BITS);
+	if (*large & PTE_LARGE)
+		die(t, "an edit of the page tables that had no effect");
+	dune.larges--;
+}
+
 /* The whole range in small pages: t's vCPU makes the edits. Returns whether there was anything to do. */
 bool pt_split(struct thread *t, uintptr_t start, size_t length)
 {
@@ -195,35 +124,19 @@ bool pt_split(struct thread *t, uintptr_t start, size_t length)
 	if (!dune.larges)
 		return false;
 	for (uintptr_t at = start & ~(LARGE - 1), end = MIN(start + length, USER_END); at < end; at += LARGE) {
-		uint64_t *large, old, table, *pte;
+		uint64_t *large;
 
 		/* Whole gigabytes at once where there is nothing. */
 		if (!(at & (CHUNK - 1)) && !dune.chunk_of[at >> CHUNK_SHIFT]) {
 			at += CHUNK - LARGE;
 			continue;
 		}
-		large = pt_large(at);
-		if (!large)
-			continue;
-		table = new_table();
-		if (!table)
-			die(t, "no room for page tables");
-		pte = table_at(table);
-		/* Which of them were written is not known, and another thread may write until the edit: all are dirty. */
-		old = *large;
-		for (uint64_t i = 0; i < 512; i++)
-			pte[i] = ((old & PTE_ADDRESS) + i * PAGE) | (old & ~(PTE_ADDRESS | PTE_LARGE)) | PTE_D;
-		/* The table's own memory must be in the page tables for that. */
-		fill_table((uintptr_t)large & ~(LARGE - 1), ((uintptr_t)large & ~(LARGE - 1)) + LARGE, rights(true, false));
-		guest_store(t, large, table | TABLE_BITS);
-		if (*large & PTE_LARGE)
-			die(t, "an edit of the page tables that had no effect");
-		dune.larges--;
-		any = true;
+		for (int i = 0; i < ROOTS; i++)
+			if (dune.roots[i] && (large = pt_large(dune.roots[i], at)))
+				split_one(t, large), any = true;
 	}
 	return any;
 }
-
 /* madvise(MADV_HUGEPAGE): large pages where nothing has been mapped yet, of anonymous memory. */
 void pt_huge(uintptr_t start, size_t length)
 {
@@ -236,7 +149,7 @@ void pt_huge(uintptr_t start, size_t length)
 		if (maps_find(at, &m) || m.start > at || m.end < at + LARGE || m.file || !(m.write || m.read || m.exec))
 			continue;
 		/* Making the entry's table, but not the one below it. */
-		table = table_at(dune.root);
+		table = table_at(*dune.roots);
 		for (int shift = 39; shift >= 21 && table; shift -= 9) {
 			entry = &table[at >> shift & 511];
 			if (shift == 21)
@@ -292,18 +205,18 @@ void pt_wipe(uintptr_t start, size_t length)
 		__atomic_store_n(pte, 0, __ATOMIC_RELAXED);
 }
 
-/* The kernel has written there, or changed the contents. Entries that do not exist yet are made. */
-void pt_dirty(uintptr_t start, size_t length)
+/* Entries that do not exist yet are made. */
+static void dirty_in(uint64_t root, uintptr_t start, size_t length)
 {
 	for (uintptr_t page = PAGE_DOWN(start); page < PAGE_UP(start + length);) {
-		uint64_t *pte = pt_large(page);
+		uint64_t *pte = pt_large(root, page);
 
 		if (pte) {
 			__atomic_fetch_or(pte, PTE_D, __ATOMIC_RELAXED);
 			page = (page & ~(LARGE - 1)) + LARGE;
 			continue;
 		}
-		pte = pte_of(page, true);
+		pte = pte_of(root, page, true);
 		if (!pte)
 			return;
 		do {
@@ -315,15 +228,24 @@ void pt_dirty(uintptr_t start, size_t length)
 	}
 }
 
+/* The kernel has written there, or changed the contents. */
+void pt_dirty(uintptr_t start, size_t length)
+{
+	for (int i = 0; i < ROOTS; i++)
+		if (dune.roots[i])
+			dirty_in(dune.roots[i], start, length);
+}
+
 /* mremap: the dirty bits go along. Both ranges have been dropped. */
 void pt_move(uintptr_t from, uintptr_t to, size_t length)
 {
-	for (size_t offset = 0; offset < length; offset += PAGE) {
-		uint64_t *old = pte_of(from + offset, false);
+	for (int i = 0; i < ROOTS; i++)
+		for (size_t offset = 0; dune.roots[i] && offset < length; offset += PAGE) {
+			uint64_t *old = pte_of(dune.roots[i], from + offset, false);
 
-		if (old && *old & PTE_D)
-			pt_dirty(to + offset, PAGE);
-	}
+			if (old && *old & PTE_D)
+				dirty_in(dune.roots[i], to + offset, PAGE);
+		}
 }
 
 /* Marks what the kernel wrote. No lock is needed where the table is there: it stays. */
@@ -334,10 +256,10 @@ void pt_mark(uintptr_t start, size_t length)
 	if (!length || end < start || end > USER_END)
 		return;
 	for (uintptr_t page = PAGE_DOWN(start); page < end; page += PAGE) {
-		uint64_t *pte = pte_of(page, false);
+		uint64_t *pte = dune.clones ? NULL : pte_of(*dune.roots, page, false);
 
-		if (!pte)
-			pte = pt_large(page);
+		if (!pte && !dune.clones)
+			pte = pt_large(*dune.roots, page);
 		if (!pte) {
 			dune_lock(&dune.lock);
 			pt_dirty(page, MIN(end - page, PAGE));
@@ -350,7 +272,7 @@ void pt_mark(uintptr_t start, size_t length)
 
 /* A fault of the program's that nobody else wants. 0: try again; else the si_code of a SIGSEGV. alone: only this page is
  * filled in. */
-int pt_fault(uintptr_t address, bool write, bool exec, bool alone)
+int pt_fault(uint64_t root, uintptr_t address, bool write, bool exec, bool alone)
 {
 	struct mapping m;
 	uint64_t *pte;
@@ -368,9 +290,9 @@ int pt_fault(uintptr_t address, bool write, bool exec, bool alone)
 		}
 		if (m.start <= address) {
 			code = SEGV_ACCERR;
-			pte = pte_of(address, false);
+			pte = pte_of(root, address, false);
 			if (!pte)
-				pte = pt_large(address);
+				pte = pt_large(root, address);
 			if (!(pte && *pte & PTE_OWNED) && (write ? m.write : exec ? m.exec : m.read || m.exec || m.write)) {
 				uint64_t old = pte ? *pte : 0;
 
@@ -383,7 +305,7 @@ int pt_fault(uintptr_t address, bool write, bool exec, bool alone)
 						m.start = PAGE_DOWN(address);
 						m.end = m.start + PAGE;
 					}
-					if (pt_fill(address, &m))
+					if (pt_fill(root, address, &m))
 						code = SEGV_MAPERR;
 				}
 			}
@@ -394,7 +316,7 @@ int pt_fault(uintptr_t address, bool write, bool exec, bool alone)
 }
 
 /* Fills in all that is mapped in a range. */
-int pt_populate(uintptr_t start, size_t length)
+int pt_populate(uint64_t root, uintptr_t start, size_t length)
 {
 	uintptr_t end = start + length;
 	struct mapping m;
@@ -406,7 +328,7 @@ int pt_populate(uintptr_t start, size_t length)
 		if (!m.read && !m.write && !m.exec)
 			start = m.end;
 		for (; !error && start < MIN(end, m.end); start = (start & ~(512 * PAGE - 1)) + 512 * PAGE)
-			error = pt_fill(start, &m);
+			error = pt_fill(root, start, &m);
 		start = MIN(start, m.end);
 	}
 	return error;
@@ -417,17 +339,18 @@ int pt_map_area(unsigned index)
 {
 	uintptr_t area = (uintptr_t)dune.areas + (size_t)index * AREA_SIZE;
 
-	for (uintptr_t offset = 0; offset < AREA_SIZE; offset += PAGE) {
-		uint64_t *pte = pte_of(area + offset, true);
+	for (uint64_t *root = dune.roots; root < dune.roots + ROOTS; root++)
+		for (uintptr_t offset = 0; *root && offset < AREA_SIZE; offset += PAGE) {
+			uint64_t *pte = pte_of(*root, area + offset, true);
 
-		if (!pte)
-			return -ENOMEM;
-		if (offset == 0)
-			*pte = memory_gpa(area) | PTE_P | PTE_U | PTE_A;
-		else if (offset == AREA_EXIT)
-			*pte = GPA_EXIT | PTE_P | PTE_U | PTE_W | PTE_A | PTE_D | PTE_NX;
-		else
-			*pte = memory_gpa(area + offset) | PTE_P | PTE_U | PTE_W | PTE_A | PTE_D | PTE_NX;
-	}
+			if (!pte)
+				return -ENOMEM;
+			if (offset == 0)
+				*pte = memory_gpa(area) | PTE_P | PTE_U | PTE_A;
+			else if (offset == AREA_EXIT)
+				*pte = GPA_EXIT | TABLE_BITS | PTE_NX;
+			else
+				*pte = memory_gpa(area + offset) | TABLE_BITS | PTE_NX;
+		}
 	return 0;
 }

@@ -138,7 +138,7 @@ void crash_report(struct thread *t, const char *what)
 	    (long)r->r11, (long)r->r12, (long)r->r13, (long)r->r14, (long)r->r15);
 	for (int i = 0; i < 3; i++) {
 		uintptr_t at = i == 0 ? r->rip : i == 1 ? r->rsp : *(uint64_t *)(t->vcpu->area + AREA_DATA + DATA_CR2);
-		uint64_t *pte = at < USER_END ? pte_of(at, false) : NULL;
+		uint64_t *pte = at < USER_END ? pte_of(t->root, at, false) : NULL;
 
 		if (at >= USER_END || maps_find(at, &m) || m.start > at)
 			say("  %s %lx: nothing is mapped there", i == 0 ? "rip" : i == 1 ? "rsp" : "cr2", (long)at);

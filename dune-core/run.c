@@ -88,7 +88,7 @@ static void page_fault(struct thread *t)
 	t->fault_address = address;
 	if (t->fault_repeats > 20000)
 		die(t, "a page fault that mapping the page does not end");
-	code = pt_fault(address, error & 2, error & 16, t->careful);
+	code = pt_fault(t->root, address, error & 2, error & 16, t->careful);
 	trace_exit(t, code ? "fault, no" : "fault", address);
 	if (code)
 		signal_force(t, SIGSEGV, code, address, 14, error | 4 | (code == SEGV_ACCERR));

@@ -407,12 +407,46 @@ static bool wait_with_mask(struct thread *t, long number, const long a[6])
 	return true;
 }
 
-static long make_table(uintptr_t address)
+static long table_call(struct thread *t, long number, long table)
+{
+	long result;
+
+	dune_lock(&dune.pool_lock);
+	dune_lock(&dune.lock);
+	if (number == HYPERCALL_TABLE_CLONE) {
+		result = tables_clone(t->root);
+		if (result > 0)
+			dune.clones++;
+	} else if (table < 0 || table >= ROOTS || !dune.roots[table]) {
+		result = -ENOENT;
+	} else if (number == HYPERCALL_TABLE_USE) {
+		result = vcpu_set_root(t->vcpu, dune.roots[table]);
+		if (!result)
+			t->root = dune.roots[table];
+	} else {
+		result = table ? 0 : -EBUSY;
+		for (unsigned i = 0; i < MAX_THREADS; i++) {
+			struct thread *other = (struct thread *)(dune.threads + i * THREAD_SIZE);
+
+			if (other->used && other->root == dune.roots[table])
+				result = -EBUSY;
+		}
+		if (!result) {
+			tables_free((int)table);
+			dune.clones--;
+		}
+	}
+	dune_unlock(&dune.lock);
+	dune_unlock(&dune.pool_lock);
+	return result;
+}
+
+static long make_table(struct thread *t, uintptr_t address)
 {
 	uint64_t *pte;
 
 	dune_lock(&dune.lock);
-	pte = address < USER_END ? pte_of(address, true) : NULL;
+	pte = address < USER_END ? pte_of(t->root, address, true) : NULL;
 	dune_unlock(&dune.lock);
 	return pte ? 0 : -ENOMEM;
 }
@@ -426,7 +460,7 @@ static long populate(struct thread *t, uintptr_t start, size_t length)
 		return -EINVAL;
 	dune_lock(&dune.lock);
 	split = pt_split(t, start, length);
-	error = pt_populate(start, length);
+	error = pt_populate(t->root, start, length);
 	dune_unlock(&dune.lock);
 	/* A processor that has a large page in its TLB would not set the small ones' bits. */
 	if (split)
@@ -436,9 +470,11 @@ static long populate(struct thread *t, uintptr_t start, size_t length)
 
 static long upcall_set(struct thread *t, uintptr_t base, size_t size, uintptr_t handler)
 {
-	/* upcall.S must not fault before it has taken its copy of the frame. */
-	if (pt_fault((uintptr_t)dune_upcall_entry, false, true, false) || pt_fault((uintptr_t)dune_upcall_copied, false, true, false))
-		return -EFAULT;
+	/* upcall.S must not fault before it has taken its copy of the frame, whichever tables it runs with. */
+	for (int i = 0; i < ROOTS; i++)
+		if (dune.roots[i] && (pt_fault(dune.roots[i], (uintptr_t)dune_upcall_entry, false, true, false) ||
+				      pt_fault(dune.roots[i], (uintptr_t)dune_upcall_copied, false, true, false)))
+			return -EFAULT;
 	dune_lock(&dune.pool_lock);
 	dune.upcall_base = base;
 	dune.upcall_size = size;
@@ -470,8 +506,12 @@ static long hypercall(struct thread *t, long number, const long a[6])
 			vcpu_set_syscall(&dune.vcpu_of[i]);
 		dune_unlock(&dune.pool_lock);
 		return 0;
+	case HYPERCALL_TABLE_CLONE:
+	case HYPERCALL_TABLE_USE:
+	case HYPERCALL_TABLE_FREE:
+		return table_call(t, number, a[0]);
 	case HYPERCALL_TABLE:
-		return make_table((uintptr_t)a[0]);
+		return make_table(t, (uintptr_t)a[0]);
 	default:
 		return -ENOSYS;
 	}

@@ -4,6 +4,8 @@
  * changes. Edits are atomic: the monitor and other threads edit too. */
 #include "monitor.h"
 
+__thread uint64_t dune_root;
+
 static uint64_t rights_bits(int rights)
 {
 	return (rights ? PTE_P | PTE_U | PTE_A : 0) | (rights & DUNE_WRITE ? PTE_W : 0) |
@@ -14,7 +16,7 @@ static uint64_t rights_bits(int rights)
 static uint64_t *filled(uintptr_t page)
 {
 	for (int i = 0; i < 2; i++) {
-		uint64_t *pte = pte_of(page, false);
+		uint64_t *pte = pte_of(HERE, page, false);
 
 		if (pte && *pte & PTE_ADDRESS)
 			return pte;
@@ -58,12 +60,12 @@ int dune_map(void *address, size_t length, const void *target, int rights)
 	if (rights & ~7 || end < start)
 		return -EINVAL;
 	for (uintptr_t page = start; page < end; page += PAGE, to += PAGE) {
-		uint64_t *from = filled(to), *pte = pte_of(page, false);
+		uint64_t *from = filled(to), *pte = pte_of(HERE, page, false);
 
 		if (!from)
 			return -ENOMEM;
 		if (!pte && !dune_hypercall(HYPERCALL_TABLE, (long)page, 0, 0))
-			pte = pte_of(page, false);
+			pte = pte_of(HERE, page, false);
 		if (!pte)
 			return -ENOMEM;
 		__atomic_store_n(pte, (*from & PTE_ADDRESS) | rights_bits(rights) | PTE_OWNED, __ATOMIC_SEQ_CST);
@@ -79,10 +81,10 @@ int dune_unmap(const void *start, size_t length)
 	if (!dune.active)
 		return -ENOTSUP;
 	for (uintptr_t page = PAGE_DOWN(start); page < end; page += PAGE) {
-		uint64_t *pte = pte_of(page, false);
+		uint64_t *pte = pte_of(HERE, page, false);
 
 		if (!pte && !dune_hypercall(HYPERCALL_TABLE, (long)page, 0, 0))
-			pte = pte_of(page, false);
+			pte = pte_of(HERE, page, false);
 		if (!pte)
 			return -ENOMEM;
 		__atomic_fetch_and(pte, PTE_D, __ATOMIC_SEQ_CST);
@@ -112,8 +114,8 @@ int dune_lookup(const void *address, struct dune_entry *entry)
 
 	if (!dune.active)
 		return -ENOTSUP;
-	pte = page < USER_END ? pte_of(page, false) : NULL;
-	if (!pte && page < USER_END && (pte = pt_large(page))) {
+	pte = page < USER_END ? pte_of(HERE, page, false) : NULL;
+	if (!pte && page < USER_END && (pte = pt_large(HERE, page))) {
 		*entry = entry_of(page, *pte);
 		entry->physical += page & (512 * PAGE - 1);
 		return 0;
@@ -131,7 +133,7 @@ int dune_walk(const void *start, size_t length, int (*fn)(const struct dune_entr
 	if (!dune.active)
 		return -ENOTSUP;
 	for (; page < end; page = next) {
-		uint64_t *pte = pt_walk(page, end, &next), *large = pte ? NULL : pt_large(page);
+		uint64_t *pte = pt_walk(HERE, page, end, &next), *large = pte ? NULL : pt_large(HERE, page);
 
 		if (large) {
 			struct dune_entry entry;
@@ -151,4 +153,23 @@ int dune_walk(const void *start, size_t length, int (*fn)(const struct dune_entr
 		}
 	}
 	return 0;
+}
+
+int dune_table_clone(void)
+{
+	return dune.active ? (int)dune_hypercall(HYPERCALL_TABLE_CLONE, 0, 0, 0) : -ENOTSUP;
+}
+
+int dune_table_use(int table)
+{
+	int error = dune.active ? (int)dune_hypercall(HYPERCALL_TABLE_USE, table, 0, 0) : -ENOTSUP;
+
+	if (!error)
+		dune_root = dune.roots[table];
+	return error;
+}
+
+int dune_table_free(int table)
+{
+	return dune.active ? (int)dune_hypercall(HYPERCALL_TABLE_FREE, table, 0, 0) : -ENOTSUP;
 }

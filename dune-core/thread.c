@@ -124,7 +124,7 @@ static void begin(struct thread *t)
 	uint64_t mask = t->pending_mask;
 
 	t->tid = (uint32_t)SYS0(gettid);
-	if (vcpu_set_user(t->vcpu, t->fs, t->gs) < 0 || vcpu_set_xsave(t->vcpu, t->xsave) < 0)
+	if (vcpu_set_user(t->vcpu, t->root, t->fs, t->gs) < 0 || vcpu_set_xsave(t->vcpu, t->xsave) < 0)
 		die(t, "a new thread's vCPU refuses its registers");
 	sys_sigmask(SIG_SETMASK, &mask, NULL);
 	run(t);
@@ -167,6 +167,8 @@ static long clone_sharing(struct thread *t, const long a[6], uint64_t mask)
 	if (a[1])
 		child->regs->rsp = (uint64_t)a[1];
 	child->at = AT_USER;
+	/* With TLS of its own it is a thread that has not chosen a table yet (dune_root). */
+	child->root = flags & CLONE_SETTLS ? *dune.roots : t->root;
 	child->pending_mask = mask;
 	child->clear_tid = flags & CLONE_CHILD_CLEARTID ? (uintptr_t)a[3] : 0;
 	if (flags & CLONE_VFORK || !(flags & CLONE_VM))
@@ -225,7 +227,7 @@ static void begin_process(struct thread *t, const struct kvm_regs *regs)
 	t->regs = &t->run->s.regs.regs;
 	*t->regs = *regs;
 	t->at = AT_USER;
-	if (vcpu_set_user(t->vcpu, t->fs, t->gs) < 0 || vcpu_set_xsave(t->vcpu, t->xsave) < 0)
+	if (vcpu_set_user(t->vcpu, t->root, t->fs, t->gs) < 0 || vcpu_set_xsave(t->vcpu, t->xsave) < 0)
 		die(t, "a forked child's vCPU refuses its registers");
 }
 

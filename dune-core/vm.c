@@ -145,7 +145,7 @@ static struct kvm_segment segment(unsigned selector, unsigned type, unsigned dpl
 }
 
 /* Ring 3, with the program's bases. */
-int vcpu_set_user(struct vcpu *v, uint64_t fs, uint64_t gs)
+int vcpu_set_user(struct vcpu *v, uint64_t root, uint64_t fs, uint64_t gs)
 {
 	struct kvm_sregs s;
 	uintptr_t data = (uintptr_t)v->area + AREA_DATA;
@@ -167,10 +167,37 @@ int vcpu_set_user(struct vcpu *v, uint64_t fs, uint64_t gs)
 	s.idt = (struct kvm_dtable){ .base = data + DATA_IDT, .limit = 0x1ff };
 	s.cr0 = CR0;
 	s.cr2 = 0;
-	s.cr3 = dune.root;
+	s.cr3 = root;
 	s.cr4 = CR4 | CR4_OSXSAVE | CR4_FSGSBASE;
 	s.efer = EFER;
 	return (int)SYS3(ioctl, v->fd, KVM_SET_SREGS, &s);
+}
+
+int vcpu_set_root(struct vcpu *v, uint64_t root)
+{
+	struct kvm_sregs s;
+	long error = SYS3(ioctl, v->fd, KVM_GET_SREGS, &s);
+
+	if (error < 0)
+		return (int)error;
+	s.cr3 = root;
+	return (int)SYS3(ioctl, v->fd, KVM_SET_SREGS, &s);
+}
+
+/* Makes KVM drop all that it has built of the guest's page tables: it does when a memory slot goes away. */
+void vm_forget(void)
+{
+	static char nothing[PAGE] __attribute__((aligned(4096)));
+	struct kvm_userspace_memory_region region = {
+		.slot = dune.max_slots - 1,
+		.guest_phys_addr = GPA_EXIT + 0x100000,
+		.memory_size = PAGE,
+		.userspace_addr = (uintptr_t)nothing,
+	};
+
+	vm_ioctl(KVM_SET_USER_MEMORY_REGION, (long)&region);
+	region.memory_size = 0;
+	vm_ioctl(KVM_SET_USER_MEMORY_REGION, (long)&region);
 }
 
 /* Other bases; all else stays. */
@@ -247,7 +274,7 @@ static int vcpu_create(struct vcpu *v, unsigned index)
 	if (error)
 		return (int)error;
 	write_area(v);
-	error = vcpu_set_user(v, 0, 0);
+	error = vcpu_set_user(v, *dune.roots, 0, 0);
 	if (error < 0)
 		return (int)error;
 	if (dune.xcr0) {

@@ -1,5 +1,5 @@
 /* test-dune-table.c - the program's own page tables: protections, views of memory at a second address, removal, lookup,
- * walk; that the kernel's changes win; the costs in exits.
+ * walk; that the kernel's changes win; the costs in exits; further tables.
  *
  * TEST-FLAGS: link=dune asan=no tsan=no short=yes */
 #include "dune-check.h"
@@ -35,6 +35,86 @@ static int count(const struct dune_entry *entry, void *argument)
 	n[1] += !!entry->dirty;
 	n[2] += !!(entry->rights & DUNE_WRITE);
 	return n[0] == n[3];
+}
+
+static char *secret;
+static volatile int phase;
+
+/* With table 0, while the first thread uses another. */
+static void *other_thread(void *argument)
+{
+	while (phase == 0)
+		;
+	secret[0] = 2; /* it may */
+	phase = 2;
+	return NULL;
+}
+
+static void clones(void)
+{
+	enum { N = 700 };
+	pthread_t thread;
+	char *base = map_pages(N), *late;
+	int table, status, fds[2];
+	pid_t pid;
+
+	secret = map_pages(2);
+	memset(secret, 1, 2 * PAGE);
+	dune_dirty_track(base, N * PAGE);
+	CHECK_EQ(dune_table_use(1), -ENOENT);
+	CHECK_EQ(dune_table_free(0), -EBUSY);
+	table = dune_table_clone();
+	CHECK(table > 0);
+	phase = 0;
+	CHECK(!pthread_create(&thread, NULL, other_thread, NULL));
+	CHECK_EQ(dune_table_use(table), 0);
+	CHECK_EQ(dune_table_free(table), -EBUSY);
+	CHECK_EQ(dune_protect(secret, 2 * PAGE, 0), 0);
+	FAULTS(*(volatile char *)secret, secret, SEGV_ACCERR);
+	phase = 1;
+	while (phase != 2)
+		;
+	pthread_join(thread, NULL);
+	/* Dirty bits of its own; the kernel marks in all. */
+	dune_dirty_take(base, N * PAGE, NULL);
+	base[3 * PAGE] = 1;
+	CHECK(!pipe(fds) && write(fds[1], "abc", 3) == 3 && read(fds[0], base + 5 * PAGE, 3) == 3);
+	CHECK_EQ(dune_dirty_take(base, N * PAGE, NULL), 2);
+	/* What is mapped later is there in each, what is unmapped in none. */
+	late = map_pages(3);
+	late[PAGE] = 7;
+	CHECK_EQ(dune_table_use(0), 0);
+	CHECK_EQ(secret[0], 2);
+	CHECK_EQ(late[PAGE], 7);
+	CHECK_EQ(dune_dirty_take(base, N * PAGE, NULL), 1);
+	CHECK(!munmap(late, 3 * PAGE));
+	CHECK_EQ(dune_table_use(table), 0);
+	FAULTS(late[PAGE] = 1, late + PAGE, SEGV_MAPERR);
+	pid = fork();
+	if (!pid) {
+		FAULTS(*(volatile char *)secret, secret, SEGV_ACCERR);
+		CHECK_EQ(dune_table_use(0), 0);
+		_exit(secret[0] == 2 ? 8 : 9);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 8 << 8);
+	CHECK_EQ(dune_table_use(0), 0);
+	CHECK_EQ(dune_table_free(table), 0);
+	/* Tables are used again: whatever KVM remembers of them must not matter. */
+	for (int i = 0; i < 20; i++) {
+		char *at = map_pages(N);
+
+		table = dune_table_clone();
+		CHECK(table > 0 && !dune_table_use(table));
+		for (int j = 0; j < N; j++)
+			at[j * PAGE] = (char)(i + j);
+		CHECK(!dune_table_use(0));
+		for (int j = 0; j < N; j++)
+			CHECK_EQ(at[j * PAGE], (char)(i + j));
+		CHECK_EQ(dune_table_free(table), 0);
+		CHECK(!munmap(at, N * PAGE));
+	}
+	munmap(base, N * PAGE);
+	munmap(secret, 2 * PAGE);
 }
 
 int main(void)
@@ -122,5 +202,6 @@ int main(void)
 	CHECK(!munmap(view, N * PAGE));
 	FAULTS(*(volatile char *)view, view, SEGV_MAPERR);
 	CHECK_EQ(dune_protect(view, PAGE, DUNE_READ), -ENOMEM);
+	clones();
 	return 0;
 }
