@@ -23,7 +23,7 @@ modules=/lib/modules/$version/kernel
 
 # Name and variables of each test; what repeats, repeats less: an exit costs some 100 us here.
 tests=(${DUNE_QEMU_TESTS-enter dirty dirty-threads outputs table huge fault syscall threads fork signal attack})
-: "${DUNE_QEMU_REPEAT:=20}"
+: "${DUNE_QEMU_REPEAT:=10}"
 
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
@@ -98,7 +98,8 @@ trap 'rm -rf "$root" "$root.gz"' EXIT
 
 timeout "${DUNE_QEMU_TIMEOUT:-800}" qemu-system-x86_64 -accel tcg,thread=single -cpu EPYC,+svm,+npt -smp 1 -m 2048 \
 	-nographic -no-reboot -kernel "$kernel" -initrd "$root.gz" \
-	-append "console=ttyS0 quiet rdinit=/init panic=-1 mitigations=off" </dev/null 2>&1 | tr -d '\r' >"$root/console"
+	-append "console=ttyS0 quiet rdinit=/init panic=-1 mitigations=off" </dev/null >"$root/output" 2>&1
+tr -d '\r' <"$root/output" >"$root/console"
 cat "$root/console"
 grep -q '^RESULT end 0' "$root/console" || { echo "the machine did not come to its end"; exit 1; }
 bad=$(grep '^RESULT' "$root/console" | grep -v ' 0$')
