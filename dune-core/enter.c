@@ -5,6 +5,7 @@
 #include <asm/prctl.h>
 #include <linux/prctl.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -77,6 +78,7 @@ static void close_all(void)
 /* The machine, the memory and one vCPU. */
 static int prepare(bool *same_clock, char *why, size_t size)
 {
+	const char *limit;
 	struct vcpu *v;
 	int error = vm_create(why, size);
 
@@ -92,6 +94,9 @@ static int prepare(bool *same_clock, char *why, size_t size)
 		format(why, size, "cannot open /proc/self/maps: is /proc mounted?");
 		return error;
 	}
+	limit = getenv("DUNE_MAX_SLOTS");
+	if (limit && atoi(limit) >= 16)
+		dune.max_slots = MIN(dune.max_slots, (unsigned)atoi(limit));
 	v = vcpu_get();
 	if (!v) {
 		format(why, size, "KVM refuses a vCPU, or its initial state");
@@ -247,7 +252,7 @@ static bool single_threaded(void)
 /* What the first thread brings along. */
 static int take_over(struct thread *t)
 {
-	uint64_t fs = 0, gs = 0, unblock = 1UL << (KICK - 1), length;
+	uint64_t fs = 0, gs = 0, all = ~0UL, length;
 
 	t->tid = (uint32_t)SYS0(gettid);
 	t->sighand = sighand_new();
@@ -264,9 +269,19 @@ static int take_over(struct thread *t)
 	SYS2(sigaltstack, &(stack_t){ .ss_flags = SS_DISABLE }, NULL);
 	leave_rseq();
 	grow_stack();
+	/* signal_host must not run on this stack. */
+	sys_sigmask(SIG_BLOCK, &all, &t->pending_mask);
 	signal_take_over(t->sighand);
-	sys_sigmask(SIG_UNBLOCK, &unblock, NULL);
 	return 0;
+}
+
+/* On the monitor stack, where signal_host may run. */
+static void begin(struct thread *t)
+{
+	uint64_t mask = t->pending_mask & ~(1UL << (KICK - 1));
+
+	sys_sigmask(SIG_SETMASK, &mask, NULL);
+	run(t);
 }
 
 static int fail(int error)
@@ -312,7 +327,7 @@ int dune_enter(void)
 	fix_vdso(dune.same_clock);
 	first = t;
 	dune.active = true;
-	return (int)dune_switch(t->regs, (char *)t + THREAD_SIZE, run, t);
+	return (int)dune_switch(t->regs, (char *)t + THREAD_SIZE, begin, t);
 }
 
 int dune_is_active(void)

@@ -24,6 +24,31 @@ static int add_slot(unsigned slot, uintptr_t address)
 	return (int)SYS3(ioctl, dune.vm, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
+/* A slot whose chunk has nothing mapped in it any more, taken from it; 0: there is none. Its entries are absent since the
+ * munmap, so nothing refers to its guest-physical addresses, and KVM forgets what it knows of them with the slot. */
+static unsigned reclaim(void)
+{
+	static size_t next; /* not the same ones again and again */
+	struct mapping m;
+
+	for (size_t n = 0; n < CHUNKS; n++) {
+		size_t i = (next + n) % CHUNKS;
+		uintptr_t start = i << CHUNK_SHIFT;
+		unsigned slot = dune.chunk_of[i];
+		struct kvm_userspace_memory_region none = { .slot = slot - 1 };
+
+		if (!slot || memory_is_ours(start, CHUNK) || (!maps_find(start, &m) && m.start < start + CHUNK))
+			continue;
+		pt_drop(start, CHUNK);
+		if (SYS3(ioctl, dune.vm, KVM_SET_USER_MEMORY_REGION, &none) < 0)
+			continue;
+		dune.chunk_of[i] = 0;
+		next = i + 1;
+		return slot;
+	}
+	return 0;
+}
+
 /* The guest-physical address, or 0 when there is no room for another slot. */
 uint64_t memory_gpa(uintptr_t address)
 {
@@ -32,10 +57,16 @@ uint64_t memory_gpa(uintptr_t address)
 	if (!*chunk) {
 		unsigned slot = dune.slots;
 
-		if (slot >= dune.max_slots - 1 || GPA_BASE + (slot + 1) * CHUNK > dune.gpa_end ||
-		    add_slot(slot, address & ~(CHUNK - 1)) < 0)
+		/* The last one is vm_forget's. */
+		if (slot >= dune.max_slots - 1 || GPA_BASE + (slot + 1) * CHUNK > dune.gpa_end) {
+			slot = reclaim();
+			if (!slot--)
+				return 0;
+		} else {
+			dune.slots++;
+		}
+		if (add_slot(slot, address & ~(CHUNK - 1)) < 0)
 			return 0;
-		dune.slots++;
 		*chunk = slot + 1;
 		COUNT(slots);
 	}

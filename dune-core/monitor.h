@@ -278,7 +278,7 @@ void signal_return(struct thread *t);
 /* thread.c */
 struct thread *thread_new(void);
 long thread_clone(struct thread *t, const long a[6], bool fork, bool vfork);
-void thread_exit(struct thread *t, long status) __attribute__((noreturn));
+void thread_exit(struct thread *t, long status);
 struct sighand *sighand_new(void);
 /* flush.c */
 void flush_all(struct thread *t);

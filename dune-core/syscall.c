@@ -562,6 +562,8 @@ void system_call(struct thread *t)
 	case SYS_exit:
 		trace_call(t, number, a, 0);
 		thread_exit(t, a[0]);
+		result = RESTART;
+		break;
 	case SYS_exit_group:
 		trace_call(t, number, a, 0);
 		report_statistics();

@@ -83,11 +83,14 @@ static void mark_robust_list(uintptr_t head)
 		pt_mark((list.pending & ~1UL) + (uintptr_t)list.offset, 4);
 }
 
+/* Returns only when a signal was first: its handler runs, and then the call is made again. */
 void thread_exit(struct thread *t, long status)
 {
 	uint64_t all = ~0UL;
 
 	sys_sigmask(SIG_SETMASK, &all, NULL);
+	if (t->pending)
+		return;
 	if (t->clear_tid)
 		pt_mark(t->clear_tid, 4);
 	mark_robust_list(t->robust_list);

@@ -22,7 +22,7 @@ modules=/lib/modules/$version/kernel
 [ -f "$modules/arch/x86/kvm/kvm-amd.ko" ] || skip "$modules has no kvm-amd.ko"
 
 # Name and variables of each test; what repeats, repeats less: an exit costs some 100 us here.
-tests=(${DUNE_QEMU_TESTS-enter dirty dirty-threads outputs table huge fault syscall threads fork signal attack})
+tests=(${DUNE_QEMU_TESTS-enter dirty dirty-threads outputs table huge memory fault syscall threads fork signal attack})
 : "${DUNE_QEMU_REPEAT:=10}"
 
 root=$(mktemp -d)
@@ -77,7 +77,7 @@ for npt in ${DUNE_QEMU_NPT-1 0}; do
 	insmod /kvm-amd.ko npt=\$npt || echo "RESULT npt=\$npt insmod 1"
 	dune-run --probe
 	for test in ${present[*]}; do
-		/t/test-dune-\$test
+		DUNE_MAX_SLOTS=40 /t/test-dune-\$test
 		echo "RESULT npt=\$npt \$test \$?"
 	done
 	dune-run bash -c 'for i in 1 2 3; do echo \$i; done | sort -r | while read x; do echo "line \$x"; done; exit 7' >/tmp/out 2>&1
