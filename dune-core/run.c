@@ -301,9 +301,9 @@ void guest_store(struct thread *t, uint64_t *at, uint64_t value)
 /* Runs the program until it ends. The stack begins anew here: nothing of the caller is needed again. */
 void run(struct thread *t)
 {
-	struct kvm_run *run = t->run;
-
 	for (;;) {
+		/* After a fork the child has another one. */
+		struct kvm_run *run = t->run;
 		long error;
 
 		run->immediate_exit = 0;

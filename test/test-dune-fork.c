@@ -192,6 +192,25 @@ static void descriptors(void)
 	close(own);
 }
 
+static void *forks(void *argument)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		pthread_t thread;
+		int status;
+
+		pid = fork();
+		if (!pid)
+			_exit(20);
+		CHECK(waitpid(pid, &status, 0) == pid);
+		stop = 1;
+		CHECK(!pthread_create(&thread, NULL, busy, NULL) && !pthread_join(thread, NULL));
+		_exit((status >> 8) + 1);
+	}
+	return (void *)(size_t)wait_for(pid);
+}
+
 int main(void)
 {
 	pthread_t threads[4];
@@ -225,6 +244,14 @@ int main(void)
 		}
 		CHECK(pid > 0);
 		CHECK_EQ(wait_for(pid), (i % 100) << 8);
+	}
+	/* From a thread that is not the first, whose vCPU is not the one that the child gets. */
+	for (int i = 0; i < (repetitions(200) + 9) / 10; i++) {
+		pthread_t thread;
+		void *status;
+
+		CHECK(!pthread_create(&thread, NULL, forks, NULL));
+		CHECK(!pthread_join(thread, &status) && status == (void *)(size_t)(21 << 8));
 	}
 	stop = 1;
 	for (int i = 0; i < 4; i++)
