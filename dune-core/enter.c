@@ -68,7 +68,7 @@ static void close_all(void)
 	for (unsigned i = 0; i < dune.vcpus; i++)
 		SYS2(munmap, dune.vcpu_of[i].run, dune.run_size);
 	if (dune.areas)
-		SYS2(munmap, dune.areas, 4 * CHUNK);
+		SYS2(munmap, dune.areas, OWN_SIZE);
 	if (dune.hidden)
 		SYS2(munmap, dune.hidden, dune.hidden_end - dune.hidden);
 	__builtin_memset(&dune, 0, offsetof(struct dune, error));
@@ -95,7 +95,7 @@ static int prepare(bool *same_clock, char *why, size_t size)
 		return error;
 	}
 	limit = getenv("DUNE_MAX_SLOTS");
-	if (limit && atoi(limit) >= 16)
+	if (limit && atoi(limit) >= 16 + (int)(OWN_SIZE / CHUNK))
 		dune.max_slots = MIN(dune.max_slots, (unsigned)atoi(limit));
 	v = vcpu_get();
 	if (!v) {
@@ -325,6 +325,7 @@ int dune_enter(void)
 		return fail(error);
 	}
 	fix_vdso(dune.same_clock);
+	pt_fill_all();
 	first = t;
 	dune.active = true;
 	return (int)dune_switch(t->regs, (char *)t + THREAD_SIZE, begin, t);
@@ -358,7 +359,7 @@ long leave(struct thread *t)
 	static struct kvm_regs regs;
 	uint64_t fs, gs, all = ~0UL, mask;
 
-	for (unsigned i = 0; i < MAX_THREADS; i++) {
+	for (unsigned i = 0; i < dune.threads_high; i++) {
 		struct thread *other = (struct thread *)(dune.threads + i * THREAD_SIZE);
 
 		if (other != t && other->used)

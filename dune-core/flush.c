@@ -11,7 +11,7 @@ void flush_all(struct thread *t)
 {
 	uint64_t epoch = __atomic_add_fetch(&dune.epoch, 1, __ATOMIC_SEQ_CST);
 
-	for (unsigned i = 0; i < MAX_THREADS; i++) {
+	for (unsigned i = 0; i < dune.threads_high; i++) {
 		struct thread *other = (struct thread *)(dune.threads + i * THREAD_SIZE);
 		unsigned tries = 0;
 

@@ -28,23 +28,23 @@ static int add_slot(unsigned slot, uintptr_t address)
  * munmap, so nothing refers to its guest-physical addresses, and KVM forgets what it knows of them with the slot. */
 static unsigned reclaim(void)
 {
-	static size_t next; /* not the same ones again and again */
+	static unsigned next; /* not the same ones again and again */
 	struct mapping m;
 
-	for (size_t n = 0; n < CHUNKS; n++) {
-		size_t i = (next + n) % CHUNKS;
-		uintptr_t start = i << CHUNK_SHIFT;
-		unsigned slot = dune.chunk_of[i];
-		struct kvm_userspace_memory_region none = { .slot = slot - 1 };
+	for (unsigned n = 0; n < dune.slots; n++) {
+		unsigned slot = (next + n) % dune.slots;
+		uint32_t chunk = dune.chunk_at[slot];
+		uintptr_t start = (uintptr_t)(chunk - 1) << CHUNK_SHIFT;
+		struct kvm_userspace_memory_region none = { .slot = slot };
 
-		if (!slot || memory_is_ours(start, CHUNK) || (!maps_find(start, &m) && m.start < start + CHUNK))
+		if (!chunk || memory_is_ours(start, CHUNK) || (!maps_find(start, &m) && m.start < start + CHUNK))
 			continue;
 		pt_drop(start, CHUNK);
 		if (SYS3(ioctl, dune.vm, KVM_SET_USER_MEMORY_REGION, &none) < 0)
 			continue;
-		dune.chunk_of[i] = 0;
-		next = i + 1;
-		return slot;
+		dune.chunk_of[chunk - 1] = dune.chunk_at[slot] = 0;
+		next = slot + 1;
+		return slot + 1;
 	}
 	return 0;
 }
@@ -52,39 +52,39 @@ static unsigned reclaim(void)
 /* The guest-physical address, or 0 when there is no room for another slot. */
 uint64_t memory_gpa(uintptr_t address)
 {
-	uint32_t *chunk = &dune.chunk_of[address >> CHUNK_SHIFT];
+	size_t chunk = address >> CHUNK_SHIFT;
 
-	if (!*chunk) {
+	if (!dune.chunk_of[chunk]) {
 		unsigned slot = dune.slots;
 
-		/* The last one is vm_forget's. */
-		if (slot >= dune.max_slots - 1 || GPA_BASE + (slot + 1) * CHUNK > dune.gpa_end) {
+		if (address >= (uintptr_t)dune.areas && address < (uintptr_t)dune.areas + OWN_SIZE) {
+			/* These have their places. */
+			slot = (unsigned)((address - (uintptr_t)dune.areas) >> CHUNK_SHIFT);
+		} else if (slot >= dune.max_slots - 1 || GPA_BASE + (slot + 1) * CHUNK > dune.gpa_end) {
+			/* The last slot is vm_forget's. */
 			slot = reclaim();
 			if (!slot--)
 				return 0;
 		} else {
 			dune.slots++;
 		}
-		if (add_slot(slot, address & ~(CHUNK - 1)) < 0)
+		if (add_slot(slot, chunk << CHUNK_SHIFT) < 0)
 			return 0;
-		*chunk = slot + 1;
+		dune.chunk_of[chunk] = slot + 1;
+		dune.chunk_at[slot] = (uint32_t)chunk + 1;
 		COUNT(slots);
 	}
-	return GPA_BASE + (*chunk - 1) * CHUNK + (address & (CHUNK - 1));
+	return GPA_BASE + (dune.chunk_of[chunk] - 1) * CHUNK + (address & (CHUNK - 1));
 }
 
 /* All slots again, in a child's new VM. */
 int memory_add_slots(void)
 {
-	unsigned left = dune.slots;
+	for (unsigned slot = 0; slot < dune.slots; slot++) {
+		int error = 0;
 
-	for (size_t i = 0; left && i < CHUNKS; i++) {
-		int error;
-
-		if (!dune.chunk_of[i])
-			continue;
-		left--;
-		error = add_slot(dune.chunk_of[i] - 1, i << CHUNK_SHIFT);
+		if (dune.chunk_at[slot])
+			error = add_slot(slot, (uintptr_t)(dune.chunk_at[slot] - 1) << CHUNK_SHIFT);
 		if (error < 0)
 			return error;
 	}
@@ -111,11 +111,11 @@ static char *reserve(size_t size, size_t alignment)
 /* Reserves what the monitor needs. Nothing is touched yet. */
 int memory_init(void)
 {
-	size_t small = PAGE_UP(CHUNKS * sizeof(*dune.chunk_of)) + PAGE_UP(MAX_THREADS * sizeof(struct vcpu)) +
+	size_t small = PAGE_UP(CHUNKS * sizeof(*dune.chunk_of)) + PAGE_UP(MAX_SLOTS * sizeof(*dune.chunk_at)) + PAGE_UP(MAX_THREADS * sizeof(struct vcpu)) +
 		       PAGE_UP(MAX_THREADS * sizeof(struct sighand)) + MAX_THREADS * dune.xsave_size;
 	char *at;
 
-	dune.areas = reserve(4 * CHUNK, CHUNK);
+	dune.areas = reserve(OWN_SIZE, CHUNK);
 	if (!dune.areas)
 		return -ENOMEM;
 	dune.tables = dune.areas + MAX_THREADS * (unsigned long)AREA_SIZE;
@@ -128,18 +128,16 @@ int memory_init(void)
 	at += MAX_THREADS * THREAD_SIZE;
 	dune.chunk_of = (uint32_t *)at;
 	at += PAGE_UP(CHUNKS * sizeof(*dune.chunk_of));
+	dune.chunk_at = (uint32_t *)at;
+	at += PAGE_UP(MAX_SLOTS * sizeof(*dune.chunk_at));
 	dune.vcpu_of = (struct vcpu *)at;
 	at += PAGE_UP(MAX_THREADS * sizeof(struct vcpu));
 	dune.sighands = (struct sighand *)at;
 	at += PAGE_UP(MAX_THREADS * sizeof(struct sighand));
-	for (unsigned i = 0; i < MAX_THREADS; i++)
-		((struct thread *)(dune.threads + i * THREAD_SIZE))->xsave = at + i * dune.xsave_size;
-	/* The areas and tables come first in guest-physical memory, in order: a table's address is arithmetic too. */
-	for (unsigned i = 0; i < 4; i++)
-		if (!memory_gpa((uintptr_t)dune.areas + i * CHUNK))
-			return -ENOMEM;
+	dune.xsaves = at;
+	dune.slots = OWN_SIZE / CHUNK;
 	*dune.roots = new_table();
-	return 0;
+	return *dune.roots ? 0 : -ENOMEM;
 }
 
 /* Whether a range touches what the program must not unmap or map over. */
@@ -147,7 +145,7 @@ bool memory_is_ours(uintptr_t start, size_t length)
 {
 	uintptr_t end = start + length;
 
-	return (start < (uintptr_t)dune.areas + 4 * CHUNK && end > (uintptr_t)dune.areas) ||
+	return (start < (uintptr_t)dune.areas + OWN_SIZE && end > (uintptr_t)dune.areas) ||
 	       (start < (uintptr_t)dune.hidden_end && end > (uintptr_t)dune.hidden);
 }
 

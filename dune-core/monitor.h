@@ -37,8 +37,9 @@
 /* ---- Guest-physical memory (memory.c) ------------------------------------------------------------------------------ */
 
 /* A chunk of virtual addresses gets the next free chunk of guest-physical addresses, and a memory slot, when it is first
- * touched. Small enough that the kernel's tables for a slot cost little, large enough that slots do not run out. */
-#define CHUNK_SHIFT 28
+ * touched. Making a slot costs the kernel 10 us for each MiB, and a program has five places at the least; there are some
+ * 32,000 slots, which is 2 TiB of memory in use at a time. */
+#define CHUNK_SHIFT 26
 #define CHUNK (1UL << CHUNK_SHIFT)
 #define CHUNKS (1UL << (47 - CHUNK_SHIFT))
 #define GPA_BASE (4UL << 30)	/* of chunk number 0 */
@@ -48,7 +49,9 @@
  * not mapped in the guest. */
 #define MAX_THREADS 1100
 #define THREAD_SIZE 0x10000UL
-#define TABLES_SIZE (4 * CHUNK - MAX_THREADS * (unsigned long)AREA_SIZE)
+#define MAX_SLOTS 32768U
+#define OWN_SIZE (1UL << 30) /* areas, then tables: the first guest-physical chunks, in order */
+#define TABLES_SIZE (OWN_SIZE - MAX_THREADS * (unsigned long)AREA_SIZE)
 
 /* ---- Page tables (pagetable.c) ------------------------------------------------------------------------------------- */
 
@@ -140,7 +143,7 @@ struct dune {
 	int leader_status; /* once its first thread has ended */
 	bool leader_ended;
 	unsigned vcpus, slots, max_slots, max_vcpus;
-	char *areas;	  /* MAX_THREADS of AREA_SIZE, then the tables: 4 chunks */
+	char *areas;	  /* MAX_THREADS of AREA_SIZE, then the tables: OWN_SIZE */
 	char *tables;	  /* page-table pages, given out in order */
 	size_t tables_used; /* bytes */
 	size_t larges;	  /* large pages there are */
@@ -148,10 +151,14 @@ struct dune {
 	unsigned clones;  /* how many more than one */
 	uint64_t *free_tables;
 	char *threads;	  /* MAX_THREADS of THREAD_SIZE */
+	unsigned threads_high; /* of which so many have ever been used */
+	char *xsaves;	  /* MAX_THREADS of xsave_size */
 	char *hidden, *hidden_end; /* what of the monitor's is not mapped in the guest */
 	struct vcpu *vcpu_of; /* MAX_THREADS */
 	uint32_t *chunk_of;   /* CHUNKS: slot number + 1 of each chunk of virtual addresses */
+	uint32_t *chunk_at;   /* MAX_SLOTS: the other way round, chunk number + 1 */
 	struct sighand *sighands;
+	unsigned sighands_high;
 	uint64_t gpa_end;
 	uintptr_t upcall_base;
 	size_t upcall_size;
@@ -242,6 +249,7 @@ extern __thread uint64_t dune_root __attribute__((visibility("hidden")));
 /* pagetable.c; dune.lock is held */
 bool pt_split(struct thread *t, uintptr_t start, size_t length);
 void pt_huge(uintptr_t start, size_t length);
+void pt_fill_all(void);
 int pt_populate(uint64_t root, uintptr_t start, size_t length);
 int pt_fill(uint64_t root, uintptr_t address, const struct mapping *m);
 void pt_fill_range(uintptr_t start, size_t length, bool write, bool exec);

@@ -126,7 +126,7 @@ bool pt_split(struct thread *t, uintptr_t start, size_t length)
 	for (uintptr_t at = start & ~(LARGE - 1), end = MIN(start + length, USER_END); at < end; at += LARGE) {
 		uint64_t *large;
 
-		/* Whole gigabytes at once where there is nothing. */
+		/* A whole chunk at once where there is nothing. */
 		if (!(at & (CHUNK - 1)) && !dune.chunk_of[at >> CHUNK_SHIFT]) {
 			at += CHUNK - LARGE;
 			continue;
@@ -178,7 +178,7 @@ void pt_huge(uintptr_t start, size_t length)
 void pt_drop_all(bool owned)
 {
 	uintptr_t at = 0, ends[3][2] = {
-		{ (uintptr_t)dune.areas, (uintptr_t)dune.areas + 4 * CHUNK },
+		{ (uintptr_t)dune.areas, (uintptr_t)dune.areas + OWN_SIZE },
 		{ PAGE_DOWN(dune_upcall_entry), PAGE_UP(dune_upcall_copied) },
 		{ USER_END, USER_END },
 	};
@@ -313,6 +313,19 @@ int pt_fault(uint64_t root, uintptr_t address, bool write, bool exec, bool alone
 	}
 	dune_unlock(&dune.lock);
 	return code;
+}
+
+/* Fills in what the process has when it enters, large areas aside: a fault for each table would cost more. */
+void pt_fill_all(void)
+{
+	struct mapping m;
+
+	for (uintptr_t at = 0; !maps_find(at, &m); at = m.end) {
+		if (m.end - m.start > (16UL << 20) || memory_is_ours(m.start, m.end - m.start) ||
+		    !(m.read || m.write || m.exec) || m.end > USER_END)
+			continue;
+		pt_fill_range(m.start, m.end - m.start, m.write, m.exec);
+	}
 }
 
 /* Fills in all that is mapped in a range. */

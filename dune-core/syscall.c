@@ -425,7 +425,7 @@ static long table_call(struct thread *t, long number, long table)
 			t->root = dune.roots[table];
 	} else {
 		result = table ? 0 : -EBUSY;
-		for (unsigned i = 0; i < MAX_THREADS; i++) {
+		for (unsigned i = 0; i < dune.threads_high; i++) {
 			struct thread *other = (struct thread *)(dune.threads + i * THREAD_SIZE);
 
 			if (other->used && other->root == dune.roots[table])

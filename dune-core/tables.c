@@ -30,7 +30,8 @@ uint64_t new_table(void)
 		__builtin_memset(free, 0, PAGE);
 		return GPA_BASE + (uint64_t)((char *)free - dune.areas);
 	}
-	if (at + PAGE > TABLES_SIZE)
+	/* Its chunk may not have a slot yet. */
+	if (at + PAGE > TABLES_SIZE || !memory_gpa((uintptr_t)dune.tables + at))
 		return 0;
 	dune.tables_used = at + PAGE;
 	return GPA_BASE + (uint64_t)(dune.tables - dune.areas) + at;

@@ -17,6 +17,7 @@ struct sighand *sighand_new(void)
 		if (!dune.sighands[i].used) {
 			dune.sighands[i].used = true;
 			dune.sighands[i].users = 1;
+			dune.sighands_high = MAX(dune.sighands_high, i + 1);
 			return &dune.sighands[i];
 		}
 	return NULL;
@@ -28,22 +29,19 @@ static void sighand_put(struct sighand *hand)
 		hand->used = false;
 }
 
-/* dune.pool_lock is held, or there is one thread. The struct has its xsave buffer from memory_init. */
+/* dune.pool_lock is held, or there is one thread. The lowest that is free: what was never used is not touched. */
 struct thread *thread_new(void)
 {
-	static unsigned last;
-
-	for (unsigned n = 0; n < MAX_THREADS; n++) {
-		unsigned i = (last + n) % MAX_THREADS;
+	for (unsigned i = 0; i < MAX_THREADS; i++) {
 		struct thread *t = (struct thread *)(dune.threads + i * THREAD_SIZE);
-		char *xsave = t->xsave;
 
 		if (__atomic_load_n(&t->used, __ATOMIC_ACQUIRE))
 			continue;
-		last = i + 1;
 		__builtin_memset(t, 0, sizeof(*t));
-		t->xsave = xsave;
+		t->xsave = dune.xsaves + i * dune.xsave_size;
 		t->used = 1;
+		if (dune.threads_high <= i)
+			__atomic_store_n(&dune.threads_high, i + 1, __ATOMIC_SEQ_CST);
 		return t;
 	}
 	return NULL;
@@ -202,13 +200,13 @@ static void begin_process(struct thread *t, const struct kvm_regs *regs)
 {
 	int error;
 
-	for (unsigned i = 0; i < MAX_THREADS; i++) {
+	for (unsigned i = 0; i < dune.threads_high; i++) {
 		struct thread *other = (struct thread *)(dune.threads + i * THREAD_SIZE);
 
 		if (other != t && other->used)
 			other->used = 0;
 	}
-	for (unsigned i = 0; i < MAX_THREADS; i++)
+	for (unsigned i = 0; i < dune.sighands_high; i++)
 		if (dune.sighands[i].used)
 			dune.sighands[i].used = &dune.sighands[i] == t->sighand;
 	t->sighand->users = 1;

@@ -382,7 +382,7 @@ int vm_create(char *why, size_t size)
 		return -ENOTSUP;
 	}
 	dune.run_size = (size_t)SYS3(ioctl, dune.kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-	dune.max_slots = (unsigned)extension(KVM_CAP_NR_MEMSLOTS);
+	dune.max_slots = MIN((unsigned)extension(KVM_CAP_NR_MEMSLOTS), MAX_SLOTS);
 	n = extension(KVM_CAP_MAX_VCPUS);
 	dune.max_vcpus = n > 0 ? (unsigned)n : 4;
 	n = SYS3(ioctl, dune.vm, KVM_CHECK_EXTENSION, 208 /* KVM_CAP_XSAVE2 */);

@@ -2,7 +2,7 @@
  * memory slots, one after the other (DUNE_MAX_SLOTS makes them few); stacks that grow; shared files, and what one mapping
  * writes another one reads; MAP_FIXED over what is in use; MADV_DONTFORK; System V shared memory; brk.
  *
- * TEST-FLAGS: link=dune asan=no tsan=no short=yes timeout=120 env:DUNE_MAX_SLOTS=40 */
+ * TEST-FLAGS: link=dune asan=no tsan=no short=yes timeout=120 env:DUNE_MAX_SLOTS=60 */
 #include "dune-check.h"
 
 #include <setjmp.h>
