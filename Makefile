@@ -135,7 +135,7 @@ DEPEND = -MMD -MP -MF $(@:.o=).d
 
 # ---- The libraries ----------------------------------------------------------------------------------------------------
 
-CORE_SOURCES := $(sort $(wildcard gcdune/*.c gcdune/dirty/*.c dune-core/*.c dune-core/*.S))
+CORE_SOURCES := $(sort $(wildcard gcdune/*.c gcdune/dirty/*.c))
 LIBGC_SOURCES := $(sort $(wildcard runtimes/libgc/*.c))
 objects = $(addsuffix .o,$(basename $(addprefix $(BUILD)/obj/,$(1))))
 CORE_OBJECTS := $(call objects,$(CORE_SOURCES))
@@ -143,8 +143,9 @@ CORE_OBJECTS := $(call objects,$(CORE_SOURCES))
 LIBGC_OBJECTS := $(filter-out %/gcdune/intercept.o %/gcdune/intercept-signal.o,$(CORE_OBJECTS)) $(call objects,$(LIBGC_SOURCES))
 
 PUBLIC_HEADERS := $(wildcard gcdune/gcdune.h gcdune/gcdune-inline.h)
+DUNE_HEADERS := $(wildcard dune-core/dune.h)
 LIBGC_HEADERS := $(wildcard runtimes/libgc/include/gc/*.h)
-INCLUDES := $(PUBLIC_HEADERS:gcdune/%=$(BUILD)/include/%)
+INCLUDES := $(PUBLIC_HEADERS:gcdune/%=$(BUILD)/include/%) $(DUNE_HEADERS:dune-core/%=$(BUILD)/include/%)
 
 LIBRARIES := $(BUILD)/lib/libgcdune.so.0 $(BUILD)/lib/libgcdune.so $(BUILD)/lib/libgcdune.a
 ifneq ($(LIBGC_SOURCES),)
@@ -153,6 +154,10 @@ endif
 
 # Links, not copies, so that a program that is compiled here sees the header being edited.
 $(BUILD)/include/%.h: gcdune/%.h
+	@mkdir -p $(@D)
+	@ln -sfn $(TOP)/$< $@
+
+$(BUILD)/include/%.h: dune-core/%.h
 	@mkdir -p $(@D)
 	@ln -sfn $(TOP)/$< $@
 
@@ -200,6 +205,8 @@ $(BUILD)/lib/libgc.so.1: $(LIBGC_OBJECTS) $(wildcard runtimes/libgc/libgc.map)
 	$(Q)$(CC) $(LIB_LDFLAGS) -Wl,-soname,$(@F) -Wl,--version-script,runtimes/libgc/libgc.map $(CFLAGS) $(LDFLAGS) \
 		-o $@ $(LIBGC_OBJECTS) $(LIBS)
 
+include dune-core/module.mk
+
 # ---- Tests ------------------------------------------------------------------------------------------------------------
 #
 # test/test-*.c, test/soak.c and other programs become $(BUILD)/test/NAME; test/lib-*.c become shared objects for tests
@@ -214,6 +221,7 @@ TEST_STATIC := $(call flagged,static=yes,.static)
 TEST_SHORT := $(call flagged,short=yes)
 TEST_LIBGC := $(call flagged,link=libgc)
 TEST_INTERNAL := $(call flagged,link=internal)
+TEST_DUNE := $(call flagged,link=dune)
 
 .PHONY: tests test-libs check-here run-tests
 test-libs: $(TEST_LIBS)
@@ -236,6 +244,8 @@ $(TEST_PROGRAMS): TEST_NEEDS =
 $(TEST_LIBGC): TEST_LINK = -l:libgc.so.1
 $(TEST_LIBGC): PROGRAM_CPPFLAGS += -Iruntimes/libgc/include
 $(TEST_LIBGC): $(BUILD)/lib/libgc.so.1
+$(TEST_DUNE): TEST_LINK = -ldune
+$(TEST_DUNE): $(BUILD)/lib/libdune.so
 $(TEST_INTERNAL): TEST_LINK = $(CORE_OBJECTS)
 $(TEST_INTERNAL): PROGRAM_CPPFLAGS += -iquote gcdune -iquote dune-core
 
@@ -262,7 +272,7 @@ $(BUILD)/test/lib-%.so: test/lib-%.c $(BUILD)/lib/libgcdune.so $(BUILD)/flags | 
 # A module.mk adds to PROGRAMS what plain make builds besides the libraries, and to DEMO_PROGRAMS what only make demo
 # needs.
 
-PROGRAMS :=
+PROGRAMS := $(DUNE_PROGRAMS)
 DEMO_PROGRAMS := $(BUILD)/bin/gcdune-demo
 -include benchmarks/module.mk
 -include gcdune/command/module.mk
@@ -288,7 +298,14 @@ install: all
 	install -m 755 $(BUILD)/lib/libgcdune.so.0 $(DESTDIR)$(libdir)/
 	ln -sfn libgcdune.so.0 $(DESTDIR)$(libdir)/libgcdune.so
 	install -m 644 $(BUILD)/lib/libgcdune.a $(DESTDIR)$(libdir)/
-	install -m 644 $(PUBLIC_HEADERS) $(DESTDIR)$(includedir)/
+	install -m 644 $(PUBLIC_HEADERS) $(DUNE_HEADERS) $(DESTDIR)$(includedir)/
+	install -D -m 755 $(BUILD)/bin/dune-run $(DESTDIR)$(bindir)/dune-run
+	install -m 755 $(BUILD)/lib/libdune.so.0 $(DESTDIR)$(libdir)/
+	ln -sfn libdune.so.0 $(DESTDIR)$(libdir)/libdune.so
+	install -m 644 $(BUILD)/lib/libdune.a $(DESTDIR)$(libdir)/
+	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' \
+		-e 's|@VERSION@|$(VERSION)|' dune-core/dune.pc.in >$(DESTDIR)$(PKGCONFIGDIR)/dune.pc
+	chmod 644 $(DESTDIR)$(PKGCONFIGDIR)/dune.pc
 	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' \
 		-e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' gcdune/gcdune.pc.in >$(DESTDIR)$(PKGCONFIGDIR)/gcdune.pc
 	chmod 644 $(DESTDIR)$(PKGCONFIGDIR)/gcdune.pc
@@ -304,7 +321,9 @@ define newline
 endef
 
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(libdir)/,libgcdune.so.0 libgcdune.so libgcdune.a \
+	rm -f $(DESTDIR)$(bindir)/dune-run $(DESTDIR)$(PKGCONFIGDIR)/dune.pc $(DESTDIR)$(includedir)/dune.h \
+		$(addprefix $(DESTDIR)$(libdir)/,libdune.so.0 libdune.so libdune.a) \
+		$(addprefix $(DESTDIR)$(libdir)/,libgcdune.so.0 libgcdune.so libgcdune.a \
 		gcdune/libgc.so.1 gcdune/libgc.so) \
 		$(addprefix $(DESTDIR)$(includedir)/,$(notdir $(PUBLIC_HEADERS))) \
 		$(addprefix $(DESTDIR)$(includedir)/gcdune/gc/,$(notdir $(LIBGC_HEADERS))) \

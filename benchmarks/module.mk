@@ -94,3 +94,13 @@ $(BENCH)/malloc-threads: benchmarks/malloc-threads.c $(BUILD)/flags
 .PHONY: malloc-compare
 malloc-compare: $(LIBRARIES) $(BENCH)/malloc-threads $(patsubst %,$(BENCH)/%-glibc,$(BENCH_PROGRAMS))
 	benchmarks/malloc-compare.py $(BUILD)
+
+# Dune mode's micro-benchmarks: make bench-dune.
+$(BUILD)/bench/dune-micro: benchmarks/dune-micro.c $(BUILD)/flags $(BUILD)/lib/libdune.so | $(INCLUDES)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(PROGRAM_CPPFLAGS) $(CPPFLAGS) $(PROGRAM_CFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -o $@ $< \
+		$(PROGRAM_LDFLAGS) $(LDFLAGS) -ldune
+.PHONY: bench-dune
+bench-dune: $(BUILD)/bench/dune-micro
+	$(BUILD)/bench/dune-micro

@@ -1,0 +1,111 @@
+/* fault.c - in the program, ring 3: which handler a fault upcall is for, and the handler for system calls.
+ *
+ * The nucleus knows one range that covers all (upcall_set); here each fault is looked up. Slots are published by their
+ * handler word last, and a fault that finds nothing goes to the monitor, so a lookup may run beside a registration. */
+#include "monitor.h"
+
+#define HANDLERS 64
+
+static struct handler {
+	uintptr_t start, end;
+	dune_fault_fn *fn;
+	void *argument;
+} handlers[HANDLERS];
+static uint32_t lock;
+
+/* What upcall.S has pushed. */
+struct upcall {
+	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
+	uint64_t address, error, rip, cs, rflags, rsp, ss;
+};
+
+__attribute__((visibility("hidden"))) int dune_upcall(const struct upcall *u);
+
+int dune_upcall(const struct upcall *u)
+{
+	struct dune_fault fault = { u->address, u->rip, (unsigned)u->error };
+
+	for (int i = 0; i < HANDLERS; i++) {
+		dune_fault_fn *fn = __atomic_load_n(&handlers[i].fn, __ATOMIC_ACQUIRE);
+
+		if (fn && fault.address >= handlers[i].start && fault.address < handlers[i].end)
+			return fn(&fault, handlers[i].argument) != 0;
+	}
+	return 1;
+}
+
+int dune_fault_handler(const void *start, size_t length, dune_fault_fn *fn, void *argument)
+{
+	uintptr_t base = PAGE_DOWN(start), end = PAGE_UP((uintptr_t)start + length), low = UINTPTR_MAX, high = 0;
+	struct handler *slot = NULL;
+	int error = 0;
+
+	if (!dune.active)
+		return -ENOTSUP;
+	if (end <= base || end > USER_END)
+		return -EINVAL;
+	dune_lock(&lock);
+	for (int i = 0; i < HANDLERS && !error; i++) {
+		struct handler *h = &handlers[i];
+
+		if (h->fn && h->start == base && h->end == end)
+			slot = h;
+		else if (h->fn && h->start < end && h->end > base)
+			error = -EEXIST;
+	}
+	for (int i = 0; i < HANDLERS && !slot && fn; i++)
+		if (!handlers[i].fn)
+			slot = &handlers[i];
+	if (!error && !slot)
+		error = fn ? -ENOSPC : -ENOENT;
+	if (!error) {
+		__atomic_store_n(&slot->fn, NULL, __ATOMIC_RELEASE);
+		slot->start = base;
+		slot->end = end;
+		slot->argument = argument;
+		__atomic_store_n(&slot->fn, fn, __ATOMIC_RELEASE);
+		for (int i = 0; i < HANDLERS; i++)
+			if (handlers[i].fn) {
+				low = MIN(low, handlers[i].start);
+				high = MAX(high, handlers[i].end);
+			}
+		error = (int)dune_hypercall(HYPERCALL_UPCALL, (long)(high ? low : 0), (long)(high ? high - low : 0),
+					    (long)dune_upcall);
+	}
+	dune_unlock(&lock);
+	return error;
+}
+
+/* ---- System calls -------------------------------------------------------------------------------------------------- */
+
+static struct {
+	dune_syscall_fn *fn;
+	void *argument;
+} filter;
+
+/* What dune_syscall_entry has pushed. */
+struct call {
+	uint64_t r15, r14, r13, r12, r10, r9, r8, rbp, rdi, rsi, rdx, rbx, rax, r11, rip;
+};
+
+static int on_syscall(struct call *c)
+{
+	struct dune_syscall call = { (long)c->rax,
+				     { (long)c->rdi, (long)c->rsi, (long)c->rdx, (long)c->r10, (long)c->r8, (long)c->r9 },
+				     0,
+				     c->rip };
+
+	if (!filter.fn || filter.fn(&call, filter.argument))
+		return 1;
+	c->rax = (uint64_t)call.result;
+	return 0;
+}
+
+int dune_syscall_handler(dune_syscall_fn *fn, void *argument)
+{
+	if (!dune.active)
+		return -ENOTSUP;
+	filter.argument = argument;
+	filter.fn = fn;
+	return (int)dune_hypercall(HYPERCALL_SYSCALL, fn ? (long)on_syscall : 0, 0, 0);
+}

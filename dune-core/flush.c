@@ -1,0 +1,57 @@
+/* flush.c - the flush epoch, as the monitor and the program use it.
+ *
+ * dune.epoch counts requests. Safety argument: a thread is safe with respect to epoch e when it has reloaded CR3 after
+ * dune.epoch became e. In the monitor (run.c) a thread sets in_guest, then loads the epoch and flushes on its way in if
+ * it has changed; flush_all stores the epoch, then loads in_guest. Both are sequentially consistent, so one of them sees
+ * the other: either the thread flushes, or flush_all finds it in the guest with an older epoch and kicks it out. The
+ * kick is a signal whose handler sets immediate_exit, so it is not lost between the thread's test and KVM_RUN either. */
+#include "monitor.h"
+
+void flush_all(struct thread *t)
+{
+	uint64_t epoch = __atomic_add_fetch(&dune.epoch, 1, __ATOMIC_SEQ_CST);
+
+	for (unsigned i = 0; i < dune.threads_high; i++) {
+		struct thread *other = (struct thread *)(dune.threads + i * THREAD_SIZE);
+		unsigned tries = 0;
+
+		while (other != t && __atomic_load_n(&other->used, __ATOMIC_SEQ_CST) &&
+		       __atomic_load_n(&other->in_guest, __ATOMIC_SEQ_CST) &&
+		       __atomic_load_n(&other->epoch, __ATOMIC_SEQ_CST) < epoch) {
+			if (tries++ % 64 == 0 && other->tid)
+				SYS2(tkill, other->tid, KICK);
+			SYS0(sched_yield);
+		}
+	}
+}
+
+/* ---- In the program ------------------------------------------------------------------------------------------------ */
+
+/* The last epoch that this thread has flushed for, by itself. */
+static __thread uint64_t seen;
+
+void dune_flush_local(void)
+{
+	if (dune.active)
+		dune_flush_trap();
+}
+
+uint64_t dune_flush_request(void)
+{
+	return __atomic_add_fetch(&dune.epoch, 1, __ATOMIC_SEQ_CST);
+}
+
+void dune_flush_check(void)
+{
+	uint64_t epoch = __atomic_load_n(&dune.epoch, __ATOMIC_SEQ_CST);
+
+	if (seen != epoch && dune.active) {
+		dune_flush_trap();
+		seen = epoch;
+	}
+}
+
+int dune_flush_all(void)
+{
+	return dune.active ? (int)dune_hypercall(HYPERCALL_FLUSH_ALL, 0, 0, 0) : -ENOTSUP;
+}

@@ -1,0 +1,662 @@
+/* syscall.c - what becomes of each system call of the program.
+ *
+ * Most are made by the monitor as they are: same process, same addresses, same descriptors, so the kernel does the rest,
+ * and mark_output (output.c) marks what it wrote. Handled here are those that change the address space, the thread, or
+ * signals; refused are those through which memory would change unseen, or that would reach the monitor:
+ *
+ *	io_uring_setup, io_setup, userfaultfd, rseq, clone3, seccomp, modify_ldt	ENOSYS, as if not configured
+ *	memfd_secret		ENOSYS, as KVM cannot map it
+ *	iopl, ioperm, bpf	EPERM
+ *	pkey_alloc		ENOSPC
+ *	open of .../mem in /proc for writing	EACCES
+ *	our descriptors: close, dup2, dup3	EBADF; close_range leaves them out
+ *	munmap and so on of the monitor's memory	EINVAL; fixed mmap onto it	ENOMEM
+ *
+ * Called by run.c for each SYSCALL instruction, with t->regs behind it. */
+#include <asm/prctl.h>
+#include <fcntl.h>
+#include <linux/mman.h>
+#include <linux/prctl.h>
+#include <sched.h>
+#include <sys/mman.h>
+
+#include "monitor.h"
+
+#define NR_PKEY_ALLOC 330
+#define NR_PKEY_MPROTECT 329
+#define NR_CLONE3 435
+#define NR_CLOSE_RANGE 436
+#define NR_OPENAT2 437
+#define NR_EPOLL_PWAIT2 441
+#define NR_MEMFD_SECRET 447
+#define NR_MAP_SHADOW_STACK 453
+
+/* Ranges up to this are mapped at once; the rest by faults, 2 MiB at a time. */
+#define EAGER (8UL << 20)
+
+static bool is_error(long result)
+{
+	return result < 0 && result > -4096;
+}
+
+static long host(long number, const long a[6])
+{
+	return sys6(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+static long call_mmap(const long a[6])
+{
+	uintptr_t start = (uintptr_t)a[0];
+	size_t length = PAGE_UP(a[1]);
+	bool fixed = a[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+	long at;
+
+	if (fixed && memory_is_ours(start, length))
+		return -ENOMEM;
+	if (a[3] & MAP_FIXED && start + length >= start && start + length <= USER_END)
+		pt_drop(start, length);
+	at = host(SYS_mmap, a);
+	if (is_error(at))
+		return at;
+	pt_wipe((uintptr_t)at, length);
+	/* With MAP_GROWSDOWN more than this may come to be mapped; faults see to it. */
+	if (a[2] & (PROT_READ | PROT_WRITE | PROT_EXEC) && length <= EAGER)
+		pt_fill_range((uintptr_t)at, length, a[2] & PROT_WRITE, a[2] & PROT_EXEC);
+	return at;
+}
+
+static long call_mremap(const long a[6])
+{
+	uintptr_t old = (uintptr_t)a[0];
+	size_t old_length = PAGE_UP(a[1]), new_length = PAGE_UP(a[2]);
+	bool whole = old + old_length >= old && old + old_length <= USER_END && new_length <= USER_END;
+	long at;
+
+	if (!whole || old & (PAGE - 1))
+		return host(SYS_mremap, a);
+	if (memory_is_ours(old, old_length) ||
+	    (a[3] & MREMAP_FIXED && memory_is_ours((uintptr_t)a[4], new_length)))
+		return -EINVAL;
+	pt_drop(old, old_length);
+	if (a[3] & MREMAP_FIXED && (uintptr_t)a[4] + new_length <= USER_END)
+		pt_drop((uintptr_t)a[4], new_length);
+	at = host(SYS_mremap, a);
+	if (is_error(at))
+		return at;
+	if ((uintptr_t)at == old) {
+		if (new_length > old_length)
+			pt_wipe(old + old_length, new_length - old_length);
+		else
+			pt_wipe(old + new_length, old_length - new_length);
+		return at;
+	}
+	pt_wipe((uintptr_t)at, new_length);
+	pt_move(old, (uintptr_t)at, MIN(old_length, new_length));
+	pt_wipe(old, old_length);
+	if (a[3] & MREMAP_DONTUNMAP)
+		pt_dirty(old, old_length);
+	return at;
+}
+
+static long call_brk(const long a[6])
+{
+	uintptr_t old = (uintptr_t)SYS1(brk, 0), new = (uintptr_t)a[0];
+
+	if (new && new < old)
+		pt_drop(PAGE_UP(new), PAGE_UP(old) - PAGE_UP(new));
+	new = (uintptr_t)host(SYS_brk, a);
+	if (new > old)
+		pt_wipe(PAGE_UP(old), PAGE_UP(new) - PAGE_UP(old));
+	else if (new < old)
+		pt_wipe(PAGE_UP(new), PAGE_UP(old) - PAGE_UP(new));
+	if (new > old && new - old <= EAGER)
+		pt_fill_range(PAGE_UP(old), PAGE_UP(new) - PAGE_UP(old), true, false);
+	return (long)new;
+}
+
+static long call_mprotect(const long a[6])
+{
+	uintptr_t start = (uintptr_t)a[0];
+	size_t length = PAGE_UP(a[1]);
+	long error;
+
+	if (start + length < start || start + length > USER_END || start & (PAGE - 1))
+		return host(SYS_mprotect, a);
+	if (memory_is_ours(start, length))
+		return -EINVAL;
+	pt_drop(start, length);
+	error = host(SYS_mprotect, a);
+	if (!error && a[2] & (PROT_READ | PROT_WRITE | PROT_EXEC) && !(a[2] & ~7L) && length <= EAGER)
+		pt_fill_range(start, length, a[2] & PROT_WRITE, a[2] & PROT_EXEC);
+	return error;
+}
+
+static long call_munmap(const long a[6])
+{
+	uintptr_t start = (uintptr_t)a[0];
+	size_t length = PAGE_UP(a[1]);
+	long error;
+
+	if (start + length < start || start + length > USER_END || start & (PAGE - 1))
+		return host(SYS_munmap, a);
+	if (memory_is_ours(start, length))
+		return -EINVAL;
+	pt_drop(start, length);
+	error = host(SYS_munmap, a);
+	if (!error)
+		pt_wipe(start, length);
+	return error;
+}
+
+static long call_madvise(const long a[6])
+{
+	uintptr_t start = (uintptr_t)a[0], end = start + PAGE_UP(a[1]);
+	struct mapping m;
+	long error;
+
+	if (end < start || end > USER_END || start & (PAGE - 1))
+		return host(SYS_madvise, a);
+	if (memory_is_ours(start, end - start))
+		return -EINVAL;
+	error = host(SYS_madvise, a);
+	switch (a[2]) {
+	case MADV_HUGEPAGE:
+		if (!error)
+			pt_huge(start, end - start);
+		break;
+	case MADV_DONTNEED:
+	case MADV_FREE:
+	case MADV_REMOVE:
+	case 24 /* MADV_DONTNEED_LOCKED */:
+		/* The contents are not what they were, also where it failed half-way. */
+		for (uintptr_t at = start; at < end && !maps_find(at, &m) && m.start < end; at = m.end)
+			pt_dirty(MAX(at, m.start), MIN(end, m.end) - MAX(at, m.start));
+		break;
+	}
+	return error;
+}
+
+/* Where only the kernel knows how far it reaches. */
+static long call_shm(long number, const long a[6])
+{
+	uintptr_t start = (uintptr_t)a[0];
+	struct mapping m;
+	long at;
+
+	if (number == SYS_shmdt) {
+		/* A segment that was split has several mappings; what follows it may be dropped too, without harm. */
+		for (uintptr_t next = start; !maps_find(next, &m) && m.start == next; next = m.end)
+			pt_drop(m.start, m.end - m.start);
+		return host(number, a);
+	}
+	if (number == SYS_shmat && a[2] & 040000 /* SHM_REMAP */)
+		return -EINVAL;
+	if (number == SYS_remap_file_pages)
+		pt_drop(start, PAGE_UP(a[1]));
+	at = host(number, a);
+	if (number == SYS_shmat && !is_error(at) && !maps_find((uintptr_t)at, &m))
+		pt_wipe((uintptr_t)at, m.end - (uintptr_t)at);
+	return at;
+}
+
+/* Large pages in the ranges of a call become small ones first. */
+static void split_for(struct thread *t, long number, const long a[6])
+{
+	uintptr_t start = (uintptr_t)a[0], brk;
+	size_t length = PAGE_UP(a[1]);
+
+	switch (number) {
+	case SYS_mmap:
+		if (!(a[3] & MAP_FIXED))
+			return;
+		break;
+	case SYS_brk:
+		brk = (uintptr_t)SYS1(brk, 0);
+		length = start && start < brk ? brk - start : 0;
+		break;
+	case SYS_madvise:
+		if (a[2] == MADV_HUGEPAGE || a[2] == MADV_DONTNEED || a[2] == MADV_WILLNEED)
+			return;
+		break;
+	case SYS_mremap:
+		if (a[3] & MREMAP_FIXED)
+			pt_split(t, (uintptr_t)a[4], PAGE_UP(a[2]));
+		break;
+	case SYS_shmat:
+	case SYS_shmdt:
+		return; /* these are of files */
+	}
+	if (length && start + length > start)
+		pt_split(t, start, length);
+}
+
+long address_space_call(struct thread *t, long number, const long a[6])
+{
+	long result;
+
+	dune_lock(&dune.lock);
+	split_for(t, number, a);
+	switch (number) {
+	case SYS_mmap:
+		result = call_mmap(a);
+		break;
+	case SYS_mremap:
+		result = call_mremap(a);
+		break;
+	case SYS_brk:
+		result = call_brk(a);
+		break;
+	case SYS_mprotect:
+		result = call_mprotect(a);
+		break;
+	case SYS_munmap:
+		result = call_munmap(a);
+		break;
+	case SYS_madvise:
+		result = call_madvise(a);
+		break;
+	default:
+		result = call_shm(number, a);
+		break;
+	}
+	dune_unlock(&dune.lock);
+	return result;
+}
+
+/* ---- The thread's state -------------------------------------------------------------------------------------------- */
+
+static long call_arch_prctl(struct thread *t, const long a[6])
+{
+	uint64_t value = (uint64_t)a[1], fs, gs;
+
+	switch (a[0]) {
+	case ARCH_SET_FS:
+	case ARCH_SET_GS:
+		if (value >= USER_END)
+			return -EPERM;
+		return vcpu_set_bases(t->vcpu, a[0] == ARCH_SET_FS ? &value : NULL,
+				      a[0] == ARCH_SET_GS ? &value : NULL);
+	case ARCH_GET_FS:
+	case ARCH_GET_GS:
+		if (vcpu_get_bases(t->vcpu, &fs, &gs) < 0)
+			return -EIO;
+		return guest_write((uintptr_t)a[1], a[0] == ARCH_GET_FS ? &fs : &gs, 8);
+	case 0x1024 /* ARCH_REQ_XCOMP_GUEST_PERM and its kin change what XSAVE saves */:
+	case 0x1023:
+	case 0x1025:
+		return -EINVAL;
+	default:
+		return host(SYS_arch_prctl, a);
+	}
+}
+
+/* The mask is the kernel's, but for KICK, which stays open. */
+static long call_sigprocmask(struct thread *t, const long a[6])
+{
+	uint64_t set = 0, old = 0, new, all = ~(1UL << (KICK - 1));
+	long error = 0;
+
+	if (a[3] != SIGSET_BYTES)
+		return -EINVAL;
+	if (a[1]) {
+		if (guest_read(&set, (uintptr_t)a[1], sizeof(set)))
+			return -EFAULT;
+		set &= ~(1UL << (KICK - 1));
+	}
+	sys_sigmask(SIG_BLOCK, &all, &old);
+	if (t->pending) /* everything stays blocked until it is delivered; then the call is made again */
+		return RESTART;
+	if (a[1])
+		new = a[0] == SIG_BLOCK ? old | set : a[0] == SIG_UNBLOCK ? old & ~set : set;
+	else
+		new = old;
+	if (a[1] && a[0] != SIG_BLOCK && a[0] != SIG_UNBLOCK && a[0] != SIG_SETMASK)
+		error = -EINVAL;
+	if (!error && a[2])
+		error = guest_write((uintptr_t)a[2], &old, sizeof(old));
+	sys_sigmask(SIG_SETMASK, error == -EINVAL ? &old : &new, NULL);
+	return error;
+}
+
+/* The mask that a call waits with, if it has one. */
+static const uint64_t *waiting_mask(struct thread *t, long number, const long a[6])
+{
+	uintptr_t at = 0, pair[2];
+
+	switch (number) {
+	case SYS_rt_sigsuspend:
+		at = (uintptr_t)a[0];
+		break;
+	case SYS_ppoll:
+		at = (uintptr_t)a[3];
+		break;
+	case SYS_epoll_pwait:
+	case NR_EPOLL_PWAIT2:
+		at = (uintptr_t)a[4];
+		break;
+	case SYS_pselect6:
+		if (a[5] && !guest_read(pair, (uintptr_t)a[5], sizeof(pair)))
+			at = pair[0];
+		break;
+	default:
+		return NULL;
+	}
+	if (!at || guest_read(&t->temporary_mask_word, at, sizeof(t->temporary_mask_word)))
+		return NULL;
+	return &t->temporary_mask_word;
+}
+
+static bool is_our_fd(long fd)
+{
+	return (int)fd >= dune.fd_base && (int)fd < dune.fd_end;
+}
+
+static long call_close_range(const long a[6])
+{
+	unsigned first = (unsigned)a[0], last = (unsigned)a[1];
+	unsigned base = (unsigned)dune.fd_base, end = (unsigned)dune.fd_end;
+	long error = 0;
+
+	if (first > last || last < base || first >= end)
+		return host(NR_CLOSE_RANGE, a);
+	if (first < base)
+		error = SYS3(close_range, first, base - 1, a[2]);
+	if (!error && last >= end)
+		error = SYS3(close_range, end, last, a[2]);
+	return error;
+}
+
+/* Opening memory as a file would be a way to write it that nobody sees. */
+static bool opens_memory(long number, const long a[6])
+{
+	uint64_t flags = number == SYS_open ? (uint64_t)a[1] : (uint64_t)a[2];
+
+	if (number == NR_OPENAT2 && guest_read(&flags, (uintptr_t)a[2], sizeof(flags)))
+		return false;
+	return (flags & O_ACCMODE) != O_RDONLY && guest_string_ends((uintptr_t)a[number == SYS_open ? 0 : 1], "/mem");
+}
+
+static long forward(struct thread *t, long number, const long a[6])
+{
+	uint32_t room = output_room(number, a);
+	long result = dune_forward(t, number, a);
+
+	if (result != RESTART)
+		mark_output(number, a, result, room);
+	return result;
+}
+
+/* A call that waits with another mask: its signals are delivered before the mask is forgotten. */
+static bool wait_with_mask(struct thread *t, long number, const long a[6])
+{
+	long result;
+
+	t->temporary_mask = waiting_mask(t, number, a);
+	if (!t->temporary_mask)
+		return false;
+	result = forward(t, number, a);
+	if (result == RESTART) {
+		t->temporary_mask = NULL;
+		t->regs->rip -= 2;
+		return true;
+	}
+	t->regs->rax = (uint64_t)result;
+	while (t->pending)
+		signal_deliver(t);
+	t->temporary_mask = NULL;
+	return true;
+}
+
+static long table_call(struct thread *t, long number, long table)
+{
+	long result;
+
+	dune_lock(&dune.pool_lock);
+	dune_lock(&dune.lock);
+	if (number == HYPERCALL_TABLE_CLONE) {
+		result = tables_clone(t->root);
+		if (result > 0)
+			dune.clones++;
+	} else if (table < 0 || table >= ROOTS || !dune.roots[table]) {
+		result = -ENOENT;
+	} else if (number == HYPERCALL_TABLE_USE) {
+		result = vcpu_set_root(t->vcpu, dune.roots[table]);
+		if (!result)
+			t->root = dune.roots[table];
+	} else {
+		result = table ? 0 : -EBUSY;
+		for (unsigned i = 0; i < dune.threads_high; i++) {
+			struct thread *other = (struct thread *)(dune.threads + i * THREAD_SIZE);
+
+			if (other->used && other->root == dune.roots[table])
+				result = -EBUSY;
+		}
+		if (!result) {
+			tables_free((int)table);
+			dune.clones--;
+		}
+	}
+	dune_unlock(&dune.lock);
+	dune_unlock(&dune.pool_lock);
+	return result;
+}
+
+static long make_table(struct thread *t, uintptr_t address)
+{
+	uint64_t *pte;
+
+	dune_lock(&dune.lock);
+	pte = address < USER_END ? pte_of(t->root, address, true) : NULL;
+	dune_unlock(&dune.lock);
+	return pte ? 0 : -ENOMEM;
+}
+
+static long populate(struct thread *t, uintptr_t start, size_t length)
+{
+	bool split;
+	long error;
+
+	if (start + length < start || start + length > USER_END)
+		return -EINVAL;
+	dune_lock(&dune.lock);
+	split = pt_split(t, start, length);
+	error = pt_populate(t->root, start, length);
+	dune_unlock(&dune.lock);
+	/* A processor that has a large page in its TLB would not set the small ones' bits. */
+	if (split)
+		flush_all(t);
+	return error;
+}
+
+static long upcall_set(struct thread *t, uintptr_t base, size_t size, uintptr_t handler)
+{
+	/* upcall.S must not fault before it has taken its copy of the frame, whichever tables it runs with. */
+	for (int i = 0; i < ROOTS; i++)
+		if (dune.roots[i] && (pt_fault(dune.roots[i], (uintptr_t)dune_upcall_entry, false, true, false) ||
+				      pt_fault(dune.roots[i], (uintptr_t)dune_upcall_copied, false, true, false)))
+			return -EFAULT;
+	dune_lock(&dune.pool_lock);
+	dune.upcall_base = base;
+	dune.upcall_size = size;
+	dune.upcall_handler = handler;
+	for (unsigned i = 0; i < dune.vcpus; i++)
+		vcpu_set_upcall(&dune.vcpu_of[i]);
+	dune_unlock(&dune.pool_lock);
+	return 0;
+}
+
+static long hypercall(struct thread *t, long number, const long a[6])
+{
+	switch (number) {
+	case HYPERCALL_STATUS:
+		return 1;
+	case HYPERCALL_FLUSH_ALL:
+		flush_all(t);
+		return 0;
+	case HYPERCALL_LEAVE:
+		return leave(t);
+	case HYPERCALL_UPCALL:
+		return upcall_set(t, (uintptr_t)a[0], (size_t)a[1], (uintptr_t)a[2]);
+	case HYPERCALL_POPULATE:
+		return populate(t, (uintptr_t)a[0], (size_t)a[1]);
+	case HYPERCALL_SYSCALL:
+		dune_lock(&dune.pool_lock);
+		dune.syscall_handler = (uintptr_t)a[0];
+		for (unsigned i = 0; i < dune.vcpus; i++)
+			vcpu_set_syscall(&dune.vcpu_of[i]);
+		dune_unlock(&dune.pool_lock);
+		return 0;
+	case HYPERCALL_TABLE_CLONE:
+	case HYPERCALL_TABLE_USE:
+	case HYPERCALL_TABLE_FREE:
+		return table_call(t, number, a[0]);
+	case HYPERCALL_TABLE:
+		return make_table(t, (uintptr_t)a[0]);
+	default:
+		return -ENOSYS;
+	}
+}
+
+void system_call(struct thread *t)
+{
+	struct kvm_regs *r = t->regs;
+	long number = (long)r->rax, result;
+	long a[6] = { (long)r->rdi, (long)r->rsi, (long)r->rdx, (long)r->r10, (long)r->r8, (long)r->r9 };
+
+	COUNT(system_calls);
+	t->careful = false;
+	t->fault_repeats = 0;
+	if (number >= 0 && number < 512)
+		__atomic_fetch_add(&dune.system_calls[number], 1, __ATOMIC_RELAXED);
+	if (t->pending) {
+		r->rip -= 2;
+		return;
+	}
+	switch (number) {
+	case SYS_mmap:
+	case SYS_mremap:
+	case SYS_brk:
+	case SYS_mprotect:
+	case SYS_munmap:
+	case SYS_madvise:
+	case SYS_shmat:
+	case SYS_shmdt:
+	case SYS_remap_file_pages:
+		result = address_space_call(t, number, a);
+		break;
+	case NR_PKEY_MPROTECT:
+		result = (int)a[3] == -1 ? address_space_call(t, SYS_mprotect, a) : -EINVAL;
+		break;
+	case NR_PKEY_ALLOC:
+		result = -ENOSPC;
+		break;
+	case SYS_clone:
+		result = thread_clone(t, a, false, false);
+		break;
+	case SYS_fork:
+		result = thread_clone(t, a, true, false);
+		break;
+	case SYS_vfork:
+		result = thread_clone(t, a, false, true);
+		break;
+	case SYS_exit:
+		trace_call(t, number, a, 0);
+		thread_exit(t, a[0]);
+		result = RESTART;
+		break;
+	case SYS_exit_group:
+		trace_call(t, number, a, 0);
+		report_statistics();
+		for (;;)
+			SYS1(exit_group, a[0]);
+	case SYS_execve:
+	case SYS_execveat:
+		trace_call(t, number, a, 0);
+		report_statistics();
+		result = forward(t, number, a);
+		break;
+	case SYS_rt_sigaction:
+		result = signal_action(t, a);
+		break;
+	case SYS_rt_sigprocmask:
+		result = call_sigprocmask(t, a);
+		break;
+	case SYS_sigaltstack:
+		result = signal_altstack(t, a);
+		break;
+	case SYS_rt_sigreturn:
+		trace_call(t, number, a, 0);
+		signal_return(t);
+		return;
+	case SYS_rt_sigsuspend:
+	case SYS_ppoll:
+	case SYS_pselect6:
+	case SYS_epoll_pwait:
+	case NR_EPOLL_PWAIT2:
+		if (wait_with_mask(t, number, a)) {
+			trace_call(t, number, a, (long)r->rax);
+			return;
+		}
+		result = forward(t, number, a);
+		break;
+	case SYS_arch_prctl:
+		result = call_arch_prctl(t, a);
+		break;
+	case SYS_set_tid_address:
+		t->clear_tid = (uintptr_t)a[0];
+		result = host(number, a);
+		break;
+	case SYS_set_robust_list:
+		result = host(number, a);
+		if (!result)
+			t->robust_list = (uintptr_t)a[0];
+		break;
+	case SYS_close:
+	case SYS_dup:
+		result = is_our_fd(a[0]) ? -EBADF : forward(t, number, a);
+		break;
+	case SYS_dup2:
+	case SYS_dup3:
+		result = is_our_fd(a[0]) || is_our_fd(a[1]) ? -EBADF : forward(t, number, a);
+		break;
+	case NR_CLOSE_RANGE:
+		result = call_close_range(a);
+		break;
+	case SYS_open:
+	case SYS_openat:
+	case NR_OPENAT2:
+		result = opens_memory(number, a) ? -EACCES : forward(t, number, a);
+		break;
+	case SYS_prctl:
+		result = a[0] == PR_SET_SECCOMP ? -EINVAL : forward(t, number, a);
+		break;
+	case NR_CLONE3: /* libc then uses clone */
+	case SYS_rseq:
+	case SYS_io_setup:
+	case SYS_io_uring_setup:
+	case SYS_userfaultfd:
+	case SYS_seccomp:
+	case SYS_modify_ldt:
+	case NR_MAP_SHADOW_STACK:
+	case NR_MEMFD_SECRET:
+		result = -ENOSYS;
+		break;
+	case SYS_iopl:
+	case SYS_ioperm:
+	case SYS_bpf:
+		result = -EPERM;
+		break;
+	default:
+		if (number >= HYPERCALL_BASE && number < HYPERCALL_BASE + 16)
+			result = hypercall(t, number, a);
+		else
+			result = forward(t, number, a);
+		break;
+	}
+	r = t->regs; /* a child of fork has others */
+	trace_call(t, number, a, result);
+	if (result == RESTART)
+		r->rip -= 2;
+	else
+		r->rax = (uint64_t)result;
+}

@@ -1,0 +1,85 @@
+/* dune-check.h - what the tests of Dune mode share. */
+#ifndef DUNE_CHECK_H
+#define DUNE_CHECK_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <dune.h>
+
+#define PAGE 4096UL
+#define UNUSED __attribute__((unused))
+
+#define CHECK(cond)                                                                                     \
+	do {                                                                                            \
+		if (!(cond)) {                                                                          \
+			dprintf(2, "%s:%d: FAILED: expected %s (errno %d)\n", __FILE__, __LINE__, #cond, errno); \
+			_exit(1);                                                                       \
+		}                                                                                       \
+	} while (0)
+
+#define CHECK_EQ(actual, expected)                                                                                 \
+	do {                                                                                                       \
+		long long check_a = (long long)(actual), check_e = (long long)(expected);                          \
+		if (check_a != check_e) {                                                                          \
+			dprintf(2, "%s:%d: FAILED: %s is %lld, expected %lld (%s)\n", __FILE__, __LINE__, #actual,  \
+				check_a, check_e, #expected);                                                      \
+			_exit(1);                                                                                  \
+		}                                                                                                  \
+	} while (0)
+
+/* Enters, or skips the test where there is no KVM for it. Under dune-run it is in Dune mode already. */
+UNUSED static void enter_or_skip(void)
+{
+	int error;
+
+	if (dune_is_active())
+		return;
+	error = dune_enter();
+	if (error == -ENOENT || error == -EACCES || error == -EPERM || error == -ENOTSUP || error == -ENODEV) {
+		printf("SKIP: no Dune mode here: %s\n", dune_error());
+		fflush(stdout);
+		_exit(77);
+	}
+	if (error) {
+		dprintf(2, "dune_enter: error %d: %s\n", error, dune_error());
+		_exit(1);
+	}
+}
+
+/* How often the repeated tests repeat; DUNE_REPEAT overrides. */
+UNUSED static int repetitions(int usual)
+{
+	const char *text = getenv("DUNE_REPEAT");
+
+	return text ? atoi(text) : usual;
+}
+
+UNUSED static char *map_pages(size_t pages)
+{
+	char *at = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	CHECK(at != MAP_FAILED);
+	return at;
+}
+
+/* xorshift. */
+UNUSED static uint64_t random_next(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	return *state ^= *state << 17;
+}
+
+#endif
