@@ -22,7 +22,8 @@
 #include "gcdune.h"
 
 /* What is mapped here. Written without a lock, entry by entry, so that it can be read while a thread is stopped within: the
- * end is there before the beginning, and 0 is no beginning. */
+ * end is there before the beginning, and 0 is no beginning. Static data are roots, and the heap begins where its mapping
+ * does: addresses are kept as complements. */
 static struct {
 	_Atomic uintptr_t begin, end;
 } mapped[512];
@@ -34,8 +35,8 @@ static void own_add(const void *address, size_t size)
 
 		if (mapped[i].begin || !atomic_compare_exchange_strong(&mapped[i].begin, &none, 1))
 			continue;
-		mapped[i].end = (uintptr_t)address + size;
-		mapped[i].begin = (uintptr_t)address;
+		mapped[i].end = ~((uintptr_t)address + size);
+		mapped[i].begin = ~(uintptr_t)address;
 		return;
 	}
 }
@@ -43,7 +44,7 @@ static void own_add(const void *address, size_t size)
 void gcdune_os_disown(const void *address)
 {
 	for (size_t i = 0; address && i < sizeof mapped / sizeof *mapped; i++)
-		if (mapped[i].begin == (uintptr_t)address) {
+		if (mapped[i].begin == ~(uintptr_t)address) {
 			mapped[i].end = 0;
 			mapped[i].begin = 0;
 			return;
@@ -55,8 +56,8 @@ void gcdune_os_each_own(void (*fn)(uintptr_t begin, uintptr_t end, void *arg), v
 	for (size_t i = 0; i < sizeof mapped / sizeof *mapped; i++) {
 		uintptr_t begin = mapped[i].begin, end = mapped[i].end;
 
-		if (begin > 1 && begin < end)
-			fn(begin, end, arg);
+		if (begin > 1 && end && ~begin < ~end)
+			fn(~begin, ~end, arg);
 	}
 }
 

@@ -31,8 +31,8 @@ static void not_given(uint32_t index, unsigned *begin, unsigned *end)
 	}
 }
 
-/* Objects of either colour. */
-static void walk(uint8_t color, uint8_t other, gcdune_walk_fn fn, void *arg)
+/* Objects of any of these colours. */
+static void walk(const uint8_t colors[3], gcdune_walk_fn fn, void *arg)
 {
 	GCDUNE_EACH_BLOCK(i) {
 		struct gcdune_block *block = &heap->blocks[i];
@@ -46,21 +46,25 @@ static void walk(uint8_t color, uint8_t other, gcdune_walk_fn fn, void *arg)
 		size_t size = block->granules ? block->granules * GCDUNE_GRANULE : heap->spans[i].bytes;
 
 		for (unsigned slot = 0; slot < block->nslots; slot++)
-			if ((states[slot] == color || states[slot] == other) && (slot < begin || slot >= end))
+			if ((states[slot] == colors[0] || states[slot] == colors[1] || states[slot] == colors[2]) &&
+			    (slot < begin || slot >= end))
 				fn((char *)gcdune_block_address(i) + slot * size, size, block->kind, arg);
 	}
 }
 
 void gcdune_walk(gcdune_walk_fn fn, void *arg)
 {
-	walk(heap->color, heap->white, fn, arg);
+	const uint8_t live[3] = {heap->color, heap->white, heap->black};
+
+	walk(live, fn, arg);
 }
 
 void gcdune_walk_marked(int marked, gcdune_walk_fn fn, void *arg)
 {
-	uint8_t color = marked ? gcdune_mark_black() : gcdune_mark_white();
+	const uint8_t black[3] = {heap->black, heap->black, heap->black};
+	const uint8_t others[3] = {heap->white, heap->color, GCDUNE_COLOR_KEY};
 
-	walk(color, color, fn, arg);
+	walk(marked ? black : others, fn, arg);
 }
 
 void gcdune_walk_push_children(void *object, int ignore_self)

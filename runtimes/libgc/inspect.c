@@ -78,7 +78,7 @@ int GC_is_marked(const void *object)
 	if (!find(object, &ref))
 		return 0;
 	if (in_marking())
-		return *ref.state == gcdune_mark_black();
+		return *ref.state == gcdune_heap.black;
 	gcdune_cycle_lock();
 	marked = gcdune_ref_live(&ref) && find_cleared(object) == cleared_used;
 	gcdune_cycle_unlock();
@@ -92,9 +92,9 @@ void GC_set_mark_bit(const void *object)
 	if (!find(object, &ref))
 		return;
 	if (in_marking()) {
-		if (*ref.state == gcdune_mark_white()) {
-			*ref.state = gcdune_mark_black();
-			ref.block->color = gcdune_mark_black();
+		if (gcdune_mark_is_unmarked(*ref.state)) {
+			*ref.state = gcdune_heap.black;
+			ref.block->color = gcdune_heap.black;
 		}
 		return;
 	}
@@ -113,8 +113,8 @@ void GC_clear_mark_bit(const void *object)
 	if (!find(object, &ref))
 		return;
 	if (in_marking()) {
-		if (*ref.state == gcdune_mark_black())
-			*ref.state = gcdune_mark_white();
+		if (*ref.state == gcdune_heap.black)
+			*ref.state = gcdune_heap.white;
 		return;
 	}
 	gcdune_cycle_lock();
