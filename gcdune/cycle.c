@@ -140,6 +140,7 @@ static void preclean(enum gcdune_cycle_reason reason)
 	bool stacks = false; /* from the first short round on */
 	unsigned worse = 0;
 
+	heap->throttle = 0;
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		bool first = !stacks && before < 8 * SHORT;
 

@@ -172,18 +172,23 @@ static __attribute__((noinline)) bool in_reserve(const struct gcdune_marker *m, 
 	}
 }
 
-/* Much of what is found was made since the cycle began: the marker may be following a list to whose end the program
- * appends, faster than it can follow. Threads that allocate slow down until it has caught up. */
-static __attribute__((noinline)) void chase(const struct gcdune_marker *m)
+/* A marker that has next to nothing on its stack and finds one young object after the other follows a list to whose end the
+ * program appends, perhaps faster than it can follow: a list leaves no choice and nothing to share. Threads that
+ * allocate slow down until it has caught up. */
+static __attribute__((noinline)) void look_for_chase(struct gcdune_marker *m)
 {
-	const uint64_t some = (uint64_t)512 << 10;
-	unsigned times = m->young_bytes > m->bytes / 4 + some ? 15 : m->young_bytes > m->bytes / 8 + some ? 3 : 0;
+	enum { LONG = 32, TIMES = 7 }; /* of SHARE_EVERY objects; sleep so many times as long as they run */
+	bool serial = m->young_bytes != m->young_seen && !m->below && m->top - m->segment->entries <= 16 && !m->assist;
 
-	/* A list leaves next to nothing on the stack. */
-	if (m->below || m->top - m->segment->entries > 16 || m->head - m->tail > 16)
+	m->young_seen = m->young_bytes;
+	if (serial && !stopped) {
+		if (++m->serial >= LONG && heap->throttle < TIMES)
+			heap->throttle = TIMES;
 		return;
-	if (times > heap->throttle && !stopped && !m->assist)
-		heap->throttle = times;
+	}
+	if (m->serial >= LONG && heap->throttle == TIMES)
+		heap->throttle = 0;
+	m->serial = 0;
 }
 
 static inline __attribute__((always_inline)) void visit(struct gcdune_marker *m, const struct gcdune_ref *ref)
@@ -207,8 +212,8 @@ static inline __attribute__((always_inline)) void visit(struct gcdune_marker *m,
 	if (!(++m->objects & (SHARE_EVERY - 1))) {
 		if (gcdune_worklist_wanted())
 			gcdune_marker_share(m);
-		if (__builtin_expect(m->young_bytes > m->bytes / 8, 0))
-			chase(m);
+		if (__builtin_expect(m->young_bytes != m->young_seen || m->serial, 0))
+			look_for_chase(m);
 	}
 	size_t granules = ref->block->granules;
 
@@ -293,7 +298,7 @@ static void add_up(struct gcdune_marker *m)
 	helper_leaf_bytes += m->leaf_bytes;
 	helper_young_bytes += m->young_bytes;
 	helper_objects += m->objects;
-	m->bytes = m->leaf_bytes = m->young_bytes = m->objects = 0;
+	m->bytes = m->leaf_bytes = m->young_bytes = m->young_seen = m->objects = 0;
 	while (m->ephemerons) {
 		struct gcdune_ephemeron *e = m->ephemerons, *head = gcdune_mark_ephemerons;
 
@@ -495,7 +500,8 @@ struct gcdune_marked gcdune_mark_end(void)
 		.markers = 1 + took_part,
 	};
 
-	m->bytes = m->leaf_bytes = m->young_bytes = m->objects = 0;
+	m->bytes = m->leaf_bytes = m->young_bytes = m->young_seen = m->objects = 0;
+	m->serial = 0;
 	heap->marking = 0;
 	heap->color = heap->white = black;
 	color_reserves();

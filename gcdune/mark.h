@@ -26,6 +26,8 @@ struct gcdune_marker {
 	struct gcdune_ref queue[GCDUNE_QUEUE];
 	uint64_t bytes, objects; /* marked; of the bytes, those of leaf objects: */
 	uint64_t leaf_bytes, young_bytes;
+	uint64_t young_seen; /* young_bytes a moment ago */
+	unsigned serial;     /* moments since it last had a choice of what to mark */
 	struct gcdune_ephemeron *ephemerons; /* pending */
 };
 

@@ -39,12 +39,11 @@ static size_t budget(bool concurrent)
 {
 	/* The share pays for marking. A leaf object costs memory but hardly any marking, so it counts for less. What was
 	 * made while the cycle ran and found alive may have been so just then: a marker that follows a queue to which the
-	 * program appends meanwhile finds all that ever passed through it. So it earns no share, and half of it is to be
-	 * gone by the next time. */
-	size_t old = heap->live_bytes - heap->young_bytes;
-	size_t cost = old - MIN(old, heap->leaf_bytes) + MIN(old, heap->leaf_bytes) / LEAF_SHARE + heap->root_bytes;
-	size_t share = cost / 100 * gcdune_options.growth, doubtful = heap->young_bytes / 2;
-	size_t least = heap->live_bytes + MAX(share > doubtful ? share - doubtful : 0, LEAST);
+	 * program appends meanwhile finds all that ever passed through it. So it counts for half. */
+	size_t sure = heap->live_bytes - heap->young_bytes / 2, leaf = MIN(sure, heap->leaf_bytes);
+	size_t cost = sure - leaf + leaf / LEAF_SHARE + heap->root_bytes;
+	size_t share = cost / 100 * gcdune_options.growth;
+	size_t least = heap->live_bytes + MAX(share, LEAST);
 	size_t held = (heap->blocks_used + heap->blocks_dirty) << GCDUNE_BLOCK_SHIFT;
 
 	uint64_t now = gcdune_os_now(), since = MIN(now - goal_at, DECAY_NS);
@@ -124,7 +123,7 @@ unsigned gcdune_pacer_debt(unsigned *sleep)
 		return 0;
 	/* The further it is ahead, the longer; it never waits for the end, which may be far. */
 	if (!heap->disabled)
-		*sleep = over > share ? 15 : over > share / 2 ? 3 : over > share / 4;
+		*sleep = over > 2 * share ? 15 : over > share ? 3 : over > share / 2;
 	/* At each piece of a few KiB allocated; more than as much. */
 	return 512;
 }
