@@ -16,6 +16,7 @@ static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
 void *gcdune_collector_main(void *arg)
 {
 	(void)arg;
+	gcdune_os_thread_begins();
 	for (;;) {
 		uint32_t served = atomic_load(&asked);
 

@@ -316,6 +316,7 @@ void *gcdune_mark_helper(void *arg)
 	uint64_t last = UINT64_MAX; /* the collection that it was last part of */
 
 	(void)arg;
+	gcdune_os_thread_begins();
 	while (!gcdune_marker_init(&m))
 		gcdune_os_futex_wait_for(&helpers, helpers, 100000000u); /* no memory now; perhaps later */
 	for (;;) {

@@ -421,6 +421,22 @@ long gcdune_os_page_faults(void)
 	return getrusage(RUSAGE_SELF, &usage) ? 0 : usage.ru_minflt;
 }
 
+#ifdef __SANITIZE_ADDRESS__
+void __asan_unpoison_memory_region(void const volatile *address, size_t size);
+
+__attribute__((no_sanitize("address"))) void gcdune_os_thread_begins(void)
+{
+	char *here = __builtin_frame_address(0);
+
+	/* The caller's frame, and all that will be used below: the stack is 256 KiB. */
+	__asan_unpoison_memory_region(here - (200 << 10), 204 << 10);
+}
+#else
+void gcdune_os_thread_begins(void)
+{
+}
+#endif
+
 static _Atomic(gcdune_warn_fn) warn_handler;
 
 gcdune_warn_fn gcdune_warn_set(gcdune_warn_fn handler)

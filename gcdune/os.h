@@ -58,6 +58,10 @@ void gcdune_os_futex_wait(const void *word, uint32_t value);
 void gcdune_os_futex_wait_for(const void *word, uint32_t value, uint64_t ns);
 void gcdune_os_futex_wake(const void *word, int waiters);
 
+/* First thing in a thread of the collector's own. Address sanitizer does not see these made, and in the child of a fork
+ * remembers of their stacks what a thread that is gone had there. */
+void gcdune_os_thread_begins(void);
+
 /* Whole file as text, at most size-1 bytes; its length or a negative errno. */
 long gcdune_os_read_file(const char *path, char *buffer, size_t size);
 

@@ -155,8 +155,9 @@ static void test_events(void)
 	CHECK(GC_get_on_thread_event() == on_event);
 	collect();
 	GC_set_on_thread_event(NULL);
-	CHECK_EQ(events[0], 1);
-	CHECK_EQ(events[1], 1);
+	/* A collection may stop it several times. */
+	CHECK(events[0] >= 1);
+	CHECK_EQ(events[1], events[0]);
 	end(thread);
 }
 
