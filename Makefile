@@ -79,6 +79,7 @@ help:
 	@echo 'make check          installs what is missing (as root), builds and tests in all variants'
 	@echo 'make check-VARIANT  one of them: $(CHECKS)'
 	@echo 'make check-here     the tests on $$(BUILD) only; TESTS="alloc fork" picks by name'
+	@echo 'make dropin         Debian programs that use libgc, on its library and on ours'
 	@echo 'make malloc-compare  programs on libgcdune-malloc.so, mimalloc and glibc'
 	@echo 'make soak           runs the soak test for SOAK_SECONDS=$(SOAK_SECONDS)'
 	@echo 'make install        to prefix (/usr/local) below DESTDIR; make uninstall takes it away'
