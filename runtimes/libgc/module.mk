@@ -9,7 +9,7 @@ LIBRARIES += $(SATELLITES)
 $(BUILD)/lib/libgccpp.so.1: runtimes/libgc/cpp/gccpp.c $(BUILD)/lib/libgc.so.1 $(BUILD)/flags
 	$(call say,LINK)
 	$(Q)$(CC) $(LIB_CPPFLAGS) $(CPPFLAGS) $(GCCPP_CFLAGS) $(CFLAGS) -MMD -MP -MF $(BUILD)/obj/gccpp.d -shared \
-		-Wl,-soname,$(@F) -Wl,-z,relro -Wl,-z,now -o $@ $< -L$(BUILD)/lib -l:libgc.so.1 $(LDFLAGS)
+		-Wl,-soname,$(@F) -Wl,-z,relro -Wl,-z,now -Wl,-rpath,'$$ORIGIN' -o $@ $< -L$(BUILD)/lib -l:libgc.so.1 $(LDFLAGS)
 
 $(BUILD)/lib/libgctba.so.1: runtimes/libgc/cpp/gccpp.c $(BUILD)/flags
 	$(call say,LINK)
