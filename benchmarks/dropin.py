@@ -75,7 +75,7 @@ def crystal_threads():
 
 def parser3():
     shutil.copy(here + "work.p", work)
-    return ["env", "N=" + ("60" if long else "3"), "parser3", work + "/work.p"]
+    return ["env", "N=" + ("6" if long else "3"), "parser3", work + "/work.p"]
 
 
 ecl = '(progn (run %d) (si:exit 0))' % (120 if long else 8)
