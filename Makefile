@@ -11,7 +11,7 @@ ABSBUILD := $(abspath $(BUILD))
 
 # ---- Targets that set the machine up, run other makes, or need no compiler at all -------------------------------------
 
-OUTER := check check-gcc check-clang check-asan check-tsan check-O0 check-lto demo soak packages clean distclean \
+OUTER := deb check check-gcc check-clang check-asan check-tsan check-O0 check-lto demo soak packages clean distclean \
 	 format-check help
 .PHONY: all $(OUTER)
 .DEFAULT_GOAL := all
@@ -62,6 +62,11 @@ SOAK_SECONDS := 180
 packages:
 	$(PACKAGES) build check demo
 
+# Debian packages, into build/deb. Each is what make install puts somewhere, divided; dpkg-deb is all it needs.
+deb:
+	$(PACKAGES) build
+	+@BUILD='$(ABSBUILD)' MAKE='$(MAKE)' runtimes/make-deb
+
 # Only BUILD's own parts, so that build/config.mk and the other variants stay.
 clean:
 	rm -rf $(addprefix $(BUILD)/,bench bin demo flags include lib obj test)
@@ -79,9 +84,11 @@ help:
 	@echo 'make check          installs what is missing (as root), builds and tests in all variants'
 	@echo 'make check-VARIANT  one of them: $(CHECKS)'
 	@echo 'make check-here     the tests on $$(BUILD) only; TESTS="alloc fork" picks by name'
+	@echo 'make dropin         Debian programs that use libgc, on its library and on ours'
 	@echo 'make malloc-compare  programs on libgcdune-malloc.so, mimalloc and glibc'
 	@echo 'make soak           runs the soak test for SOAK_SECONDS=$(SOAK_SECONDS)'
 	@echo 'make install        to prefix (/usr/local) below DESTDIR; make uninstall takes it away'
+	@echo 'make deb            Debian packages, into build/deb'
 	@echo 'make packages       installs every Debian package that any of these needs'
 	@echo 'make clean, make distclean, make format-check'
 	@echo 'Variables: BUILD CC CFLAGS CPPFLAGS LDFLAGS OPTIMIZE SANITIZE WERROR prefix libdir DESTDIR V=1'
@@ -289,6 +296,9 @@ demo-here: demo-programs
 # ---- Install ----------------------------------------------------------------------------------------------------------
 
 PKGCONFIGDIR := $(libdir)/pkgconfig
+COMPLETIONS := $(datarootdir)/bash-completion/completions
+# What takes other libraries' places is in a directory of its own, where nothing finds it unasked.
+DROPIN_LIBS := $(patsubst $(BUILD)/lib/%,%,$(filter %/libgc.so.1 %/libgcdune-malloc.so $(SATELLITES),$(LIBRARIES)))
 MAN_PAGES := $(wildcard docs/man/*.[1-8])
 man_dir = $(mandir)/man$(subst .,,$(suffix $(1)))
 
@@ -309,11 +319,16 @@ install: all
 	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' \
 		-e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' gcdune/gcdune.pc.in >$(DESTDIR)$(PKGCONFIGDIR)/gcdune.pc
 	chmod 644 $(DESTDIR)$(PKGCONFIGDIR)/gcdune.pc
-ifneq ($(LIBGC_SOURCES),)
-	install -m 755 $(BUILD)/lib/libgc.so.1 $(DESTDIR)$(libdir)/gcdune/
-	ln -sfn libgc.so.1 $(DESTDIR)$(libdir)/gcdune/libgc.so
+	install -D -m 755 $(BUILD)/bin/gcdune $(DESTDIR)$(bindir)/gcdune
+	install -D -m 644 gcdune/command/gcdune.bash-completion $(DESTDIR)$(COMPLETIONS)/gcdune
+	install -d $(DESTDIR)$(libdir)/gcdune/pkgconfig
+	$(foreach lib,$(DROPIN_LIBS),install -m 755 $(BUILD)/lib/$(lib) $(DESTDIR)$(libdir)/gcdune/$(newline)	)
+	$(foreach lib,$(filter %.so.1,$(DROPIN_LIBS)),ln -sfn $(lib) $(DESTDIR)$(libdir)/gcdune/$(lib:.so.1=.so)$(newline)	)
+	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' \
+		runtimes/libgc/bdw-gc.pc.in >$(DESTDIR)$(libdir)/gcdune/pkgconfig/bdw-gc.pc
+	chmod 644 $(DESTDIR)$(libdir)/gcdune/pkgconfig/bdw-gc.pc
 	install -m 644 $(LIBGC_HEADERS) $(DESTDIR)$(includedir)/gcdune/gc/
-endif
+	install -m 644 $(wildcard runtimes/libgc/include/*.h) $(DESTDIR)$(includedir)/gcdune/
 	$(foreach page,$(MAN_PAGES),install -D -m 644 $(page) $(DESTDIR)$(call man_dir,$(page))/$(notdir $(page))$(newline)	)
 define newline
 
@@ -324,12 +339,14 @@ uninstall:
 	rm -f $(DESTDIR)$(bindir)/dune-run $(DESTDIR)$(PKGCONFIGDIR)/dune.pc $(DESTDIR)$(includedir)/dune.h \
 		$(addprefix $(DESTDIR)$(libdir)/,libdune.so.0 libdune.so libdune.a) \
 		$(addprefix $(DESTDIR)$(libdir)/,libgcdune.so.0 libgcdune.so libgcdune.a \
-		gcdune/libgc.so.1 gcdune/libgc.so) \
+		$(foreach lib,$(DROPIN_LIBS),gcdune/$(lib) gcdune/$(lib:.so.1=.so)) gcdune/pkgconfig/bdw-gc.pc) \
+		$(DESTDIR)$(bindir)/gcdune $(DESTDIR)$(COMPLETIONS)/gcdune \
+		$(addprefix $(DESTDIR)$(includedir)/gcdune/,$(notdir $(wildcard runtimes/libgc/include/*.h))) \
 		$(addprefix $(DESTDIR)$(includedir)/,$(notdir $(PUBLIC_HEADERS))) \
 		$(addprefix $(DESTDIR)$(includedir)/gcdune/gc/,$(notdir $(LIBGC_HEADERS))) \
 		$(DESTDIR)$(PKGCONFIGDIR)/gcdune.pc \
 		$(foreach page,$(MAN_PAGES),$(DESTDIR)$(call man_dir,$(page))/$(notdir $(page)))
-	-rmdir $(DESTDIR)$(libdir)/gcdune $(DESTDIR)$(includedir)/gcdune/gc $(DESTDIR)$(includedir)/gcdune
+	-rmdir $(DESTDIR)$(libdir)/gcdune/pkgconfig $(DESTDIR)$(libdir)/gcdune $(DESTDIR)$(includedir)/gcdune/gc $(DESTDIR)$(includedir)/gcdune
 
 -include $(shell find $(BUILD)/obj $(BUILD)/test $(BUILD)/bin -name '*.d' 2>/dev/null)
 endif

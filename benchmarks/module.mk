@@ -104,3 +104,7 @@ $(BUILD)/bench/dune-micro: benchmarks/dune-micro.c $(BUILD)/flags $(BUILD)/lib/l
 .PHONY: bench-dune
 bench-dune: $(BUILD)/bench/dune-micro
 	$(BUILD)/bench/dune-micro
+# Debian's programs on Debian's libgc and on ours.
+.PHONY: dropin
+dropin: $(LIBRARIES) $(BENCH)/observe-bdw.so
+	benchmarks/dropin.py $(BUILD) $(DROPIN)

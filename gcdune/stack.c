@@ -87,3 +87,22 @@ int gcdune_thread_stack_end_set(void *end)
 	thread->stack_end = (uintptr_t)end;
 	return 0;
 }
+
+int gcdune_thread_stack_end_tell(pthread_t id, void *end)
+{
+	uintptr_t low, high;
+	struct gcdune_thread *thread;
+	int error = -ESRCH;
+
+	gcdune_cycle_lock();
+	for (thread = gcdune_threads; thread; thread = thread->next)
+		if (thread->tp == (uintptr_t)id) {
+			if (thread->stack_end != (uintptr_t)end && gcdune_os_mapping((uintptr_t)end - 1, &low, &high) == 0) {
+				thread->stack_low = low;
+				thread->stack_end = (uintptr_t)end;
+			}
+			error = 0;
+		}
+	gcdune_cycle_unlock();
+	return error;
+}

@@ -173,6 +173,10 @@ void gcdune_thread_suspend(pthread_t thread);
 void gcdune_thread_resume(pthread_t thread);
 bool gcdune_thread_is_suspended(pthread_t thread);
 
+/* Another thread than the caller runs on the stack that ends at END; it reaches down as far as its mapping. What it is on at
+ * a stop is seen there: this only says how far up. -ESRCH: it is not attached. (stack.c) */
+int gcdune_thread_stack_end_tell(pthread_t thread, void *end);
+
 /* ---- fork.c ---- */
 /* In the child: the other threads' records go. */
 void gcdune_thread_after_fork(void);

@@ -350,11 +350,48 @@ static void test_toggle(void)
 	CHECK_MOST(count_clear(long_links), N);
 }
 
+/* A finalizer for a tagged pointer gets it back. */
+static int tagged_seen;
+
+static void on_tagged(void *object, void *data)
+{
+	CHECK_EQ((uintptr_t)object & 15, 1);
+	CHECK(!strcmp(data, "tagged"));
+	CHECK_EQ(*(int *)((char *)object - 1), 77);
+	tagged_seen++;
+}
+
+static void make_tagged(void)
+{
+	for (int i = 0; i < N; i++) {
+		int *object = GC_MALLOC(16);
+		GC_finalization_proc old;
+		void *old_data;
+
+		*object = 77;
+		GC_register_finalizer_no_order((char *)object + 1, on_tagged, GC_STRDUP("tagged"), &old, &old_data);
+		CHECK(old == NULL && old_data == NULL);
+		if (i % 2) {
+			GC_register_finalizer_no_order((char *)object + 1, NULL, NULL, &old, &old_data);
+			CHECK(old == on_tagged && !strcmp(old_data, "tagged"));
+		}
+	}
+}
+
+static void test_tagged(void)
+{
+	GC_REGISTER_DISPLACEMENT(1);
+	apart(make_tagged);
+	settle();
+	CHECK_MOST(tagged_seen, N / 2);
+}
+
 int main(void)
 {
 	GC_set_warn_proc(GC_ignore_warn_proc); /* Boehm's library warns of each cycle */
 	GC_set_java_finalization(1);
 	GC_INIT();
+	test_tagged();
 	test_ordered();
 	test_cycles();
 	test_unordered();

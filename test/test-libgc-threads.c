@@ -226,9 +226,64 @@ static void test_sigmask(void)
 	CHECK_EQ(GC_pthread_sigmask(SIG_UNBLOCK, &all, NULL), 0);
 }
 
+/* What GC_pthread_create stores is there when the thread begins. */
+static pthread_t early[50];
+
+static void *look_early(void *arg)
+{
+	CHECK(pthread_equal(*(pthread_t *)arg, pthread_self()));
+	return NULL;
+}
+
+static void test_early(void)
+{
+	for (int i = 0; i < 50; i++)
+		CHECK_EQ(GC_pthread_create(&early[i], NULL, look_early, &early[i]), 0);
+	for (int i = 0; i < 50; i++)
+		CHECK_EQ(GC_pthread_join(early[i], NULL), 0);
+}
+
+/* The end of another thread's stack, told by its handle, before each collection. */
+static void *volatile handle;
+static struct GC_stack_base handle_base;
+static volatile int handle_stop;
+
+static void *has_handle(void *arg)
+{
+	void *volatile held = GC_MALLOC(64);
+
+	*(long *)held = 4711;
+	handle = GC_get_my_stackbottom(&handle_base);
+	while (!handle_stop)
+		usleep(1000);
+	CHECK_EQ(*(long *)held, 4711);
+	return arg;
+}
+
+static void test_handle(void)
+{
+	pthread_t thread;
+
+	CHECK_EQ(GC_pthread_create(&thread, NULL, has_handle, NULL), 0);
+	while (!handle)
+		usleep(1000);
+	for (int i = 0; i < 5; i++) {
+		GC_alloc_lock();
+		GC_set_stackbottom(handle, &handle_base);
+		GC_alloc_unlock();
+		collect();
+		for (int k = 0; k < 1000; k++)
+			memset(GC_MALLOC(64), 0xff, 64);
+	}
+	handle_stop = 1;
+	CHECK_EQ(GC_pthread_join(thread, NULL), 0);
+}
+
 int main(void)
 {
 	GC_INIT();
+	test_early();
+	test_handle();
 	test_calls();
 	test_wrappers();
 	test_detached();

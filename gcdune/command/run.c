@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gcdune.h"
+
 static bool dry;
 
 static void set(const char *name, const char *value)
@@ -90,8 +92,6 @@ static void set_file(const char *name, const char *file)
 
 int command_run(int argc, char **argv)
 {
-	static const char *const modes[] = {"auto", "concurrent", "stw", "generational", NULL};
-	static const char *const sources[] = {"auto", "uffd", "softdirty", "mprotect", "always", "dune", NULL};
 	static const char *const mallocs[] = {"free", "collect", "leak", NULL};
 	const char *mode = NULL, *dirty = NULL, *limit = NULL, *stats = NULL, *trace = NULL, *malloc_mode = NULL;
 	bool dune = false, live = false, quiet = false;
@@ -135,10 +135,13 @@ int command_run(int argc, char **argv)
 		}
 	if (optind == argc)
 		return command_error(COMMAND_USAGE, "run: a program is missing"), command_usage("run");
-	if (mode && !one_of(mode, modes))
+	/* The library of this build knows what it knows. */
+	if (mode && gcdune_option_set("mode", mode))
 		return command_error(COMMAND_USAGE, "run: no such mode: %s", mode), command_usage("run");
-	if (dirty && !one_of(dirty, sources))
+	if (dirty && gcdune_option_set("dirty", dirty))
 		return command_error(COMMAND_USAGE, "run: no such source: %s", dirty), command_usage("run");
+	if (limit && gcdune_option_set("heap_limit", limit))
+		return command_error(COMMAND_USAGE, "run: not a size: %s", limit), command_usage("run");
 	if (malloc_mode && !one_of(malloc_mode, mallocs))
 		return command_error(COMMAND_USAGE, "run: no such mode of malloc: %s", malloc_mode), command_usage("run");
 
@@ -211,7 +214,7 @@ int command_run(int argc, char **argv)
 		snprintf(runner, sizeof runner, "%s/dune-run", dirname(self));
 		if (access(runner, X_OK))
 			return command_error(COMMAND_USAGE, "--dune: this build has no Dune mode (no %s)", runner);
-		if (!dirty)
+		if (!dirty && gcdune_option_set("dirty", "dune") == 0)
 			set("GCDUNE_DIRTY", "dune");
 	}
 	if (!quiet)

@@ -7,11 +7,56 @@
 
 #include <errno.h>
 
+/* Some programs tag their pointers (ECL its lists), and want the finalizer called with the pointer that they gave. */
+struct tagged {
+	GC_finalization_proc fn;
+	void *data;
+	size_t offset;
+};
+
+static void call_tagged(void *object, void *data)
+{
+	const struct tagged *tagged = data;
+
+	tagged->fn((char *)object + tagged->offset, tagged->data);
+}
+
+static int set_at(void *object, GC_finalization_proc fn, void *data, enum gcdune_finalize_order order,
+		  GC_finalization_proc *old_fn, void **old_data)
+{
+	char *base = gcdune_base(object);
+	GC_finalization_proc former = NULL;
+	void *former_data = NULL;
+	int error;
+
+	if (fn && base && base != (char *)object) {
+		struct tagged *tagged = gcdune_alloc(sizeof(*tagged));
+
+		if (!tagged)
+			return -ENOMEM;
+		*tagged = (struct tagged){ fn, data, (size_t)((char *)object - base) };
+		fn = call_tagged;
+		data = tagged;
+	}
+	error = gcdune_finalizer_set(base ? base : object, fn, data, order, &former, &former_data);
+	if (former == call_tagged) {
+		const struct tagged *tagged = former_data;
+
+		former = tagged->fn;
+		former_data = tagged->data;
+	}
+	if (old_fn)
+		*old_fn = former;
+	if (old_data)
+		*old_data = former_data;
+	return error;
+}
+
 static void set(void *object, GC_finalization_proc fn, void *data, enum gcdune_finalize_order order,
 		GC_finalization_proc *old_fn, void **old_data)
 {
 	/* Nothing dies in leak-finding mode. */
-	int error = GC_find_leak ? -EINVAL : gcdune_finalizer_set(object, fn, data, order, old_fn, old_data);
+	int error = GC_find_leak ? -EINVAL : set_at(object, fn, data, order, old_fn, old_data);
 
 	if (error == -EINVAL) {
 		if (old_fn)

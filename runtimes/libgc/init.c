@@ -149,8 +149,13 @@ static void start(void)
 void libgc_init(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	static __thread bool starting; /* what start calls may come back here */
 
+	if (starting)
+		return;
+	starting = true;
 	pthread_once(&once, start);
+	starting = false;
 }
 
 void GC_init(void)

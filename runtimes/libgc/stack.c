@@ -4,6 +4,8 @@
  * says which it is. Leaving these functions by longjmp is as forbidden as with Boehm's. */
 #include "libgc.h"
 
+#include "thread.h"
+
 static __thread bool blocking;
 
 void *GC_do_blocking(GC_fn_type fn, void *data)
@@ -73,8 +75,11 @@ void *GC_get_my_stackbottom(struct GC_stack_base *base)
 
 void GC_set_stackbottom(void *handle, const struct GC_stack_base *base)
 {
-	if (handle && handle != (void *)pthread_self())
-		libgc_fatal("GC_set_stackbottom: only for the calling thread");
+	if (handle && handle != (void *)pthread_self()) {
+		if (gcdune_thread_stack_end_tell((pthread_t)handle, base->mem_base))
+			libgc_fatal("GC_set_stackbottom: no such thread");
+		return;
+	}
 	if (!libgc_initialized)
 		GC_stackbottom = base->mem_base;
 	else

@@ -102,9 +102,9 @@ int GC_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*sta
 
 	/* Held until the record is in the list: the thread may end before this function does. */
 	pthread_mutex_lock(&libgc_lock);
-	error = pthread_create(&record->id, attr, run, record);
+	error = pthread_create(thread, attr, run, record); /* *THREAD is there before the thread begins: Crystal's reads it */
 	if (!error) {
-		*thread = record->id;
+		record->id = *thread;
 		record->next = started_list;
 		started_list = record;
 	}
