@@ -5,6 +5,8 @@
  *  - Every entry from ring 3 other than SYSCALL has the processor's frame at DATA_FRAME, whatever was pushed below.
  *  - No path changes a register of the program before the store that leaves to the monitor, except rax in the two
  *    paths that begin by saving it in DATA_RAX.
+ *  - An emulated instruction may leave rip behind itself although it was not carried out (PVM): what follows the last
+ *    instruction of each path belongs to that path, hence the ud2.
  *  - Between an entry and an iretq to ring 3 nothing is lost by going back to the frame and starting over.
  *
  * What leaves to the host is a store to the exit page; KVM calls it MMIO. On a processor with SVM or VMX this code runs
@@ -39,6 +41,7 @@ dune_nucleus_syscall:
 dune_nucleus_go:
 	jmp *%rcx
 	nop
+	ud2
 
 /* Ring 3, on the program's stack, below its red zone. Up to dune_nucleus_pushed a signal makes the call start over. */
 dune_nucleus_user:
@@ -54,12 +57,14 @@ dune_nucleus_pushed:
 	.hidden dune_nucleus_sysret, dune_nucleus_iret, dune_nucleus_flush
 dune_nucleus_sysret:
 	sysretq
+	ud2
 dune_nucleus_flush:
 	mov %cr3, %rax
 	mov %rax, %cr3
 	pop %rax
 dune_nucleus_iret:
 	iretq
+	ud2
 
 /* int3, DPL 3: a flush if it is the one of dune_flush_local(), and otherwise a breakpoint of the program's. */
 	.globl dune_nucleus_breakpoint, dune_nucleus_pagefault, dune_nucleus_vectors, dune_nucleus_end

@@ -136,6 +136,30 @@ static void exception(struct thread *t, unsigned vector)
 	signal_force(t, exceptions[vector].sig, code, address, (int)vector, error);
 }
 
+/* An exception that KVM was about to deliver when it was stopped would be delivered to whatever runs next: a signal
+ * handler, say. It is forgotten: a fault's instruction will cause it again. int3's may have been passed already (PVM); KVM
+ * does not tell that it is to come, so the one that matters, a flush, is done here. (A breakpoint of the program's own that
+ * meets a signal just so is raised in the signal's handler.) */
+static void undelivered(struct thread *t)
+{
+	struct kvm_vcpu_events events;
+	bool flush = t->regs->rip == (uintptr_t)dune_flush_trapped, step;
+
+	if (SYS3(ioctl, t->vcpu->fd, KVM_GET_VCPU_EVENTS, &events) < 0)
+		die(t, "KVM_GET_VCPU_EVENTS failed");
+	if (!events.exception.injected && !events.exception.pending && !flush)
+		return;
+	step = events.exception.nr == 1 && (events.exception.injected || events.exception.pending);
+	events.exception.injected = events.exception.pending = 0;
+	events.flags = 0;
+	if (SYS3(ioctl, t->vcpu->fd, KVM_SET_VCPU_EVENTS, &events) < 0)
+		die(t, "KVM_SET_VCPU_EVENTS failed");
+	if (flush)
+		t->epoch = 0;
+	if (step)
+		signal_force(t, SIGTRAP, TRAP_TRACE, t->regs->rip, 1, 0);
+}
+
 /* A vCPU that was stopped at any instruction: by a signal, mostly. */
 static void stopped(struct thread *t)
 {
@@ -153,8 +177,10 @@ static void stopped(struct thread *t)
 		t->at = AT_USER;
 		return;
 	}
-	if (offset >= PAGE)
+	if (offset >= PAGE) {
+		undelivered(t);
 		return;
+	}
 	if (at < dune_nucleus_user) {
 		/* The call was not made yet. */
 		r->rip = (at < dune_nucleus_go ? r->rcx : *word(t, DATA_SYSCALL_RIP)) - 2;

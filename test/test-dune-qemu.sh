@@ -29,12 +29,14 @@ root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 mkdir -p "$root"/{bin,lib64,lib,proc,sys,dev,tmp,t}
 cp "$busybox" "$root/bin/busybox"
-for name in sh mount insmod rmmod poweroff cat echo ls sort true sleep env seq grep wc; do
+for name in sh mkdir mount insmod rmmod poweroff cat echo ls sort true sleep env seq grep wc; do
 	ln -s busybox "$root/bin/$name"
 done
 for module in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd; do
 	cp "$modules/$module.ko" "$root/"
 done
+# DUNE_QEMU_BENCH=1: the micro-benchmarks too, for docs/dune.md.
+[ -z "${DUNE_QEMU_BENCH-}" ] || cp "$BUILD/bench/dune-micro" "$root/bin/"
 # The dynamic linker by its own path, all else where it looks.
 copy_libraries() {
 	local line file
@@ -88,6 +90,7 @@ for npt in ${DUNE_QEMU_NPT-1 0}; do
 	[ "\$(dune-run perl -e 'my \$s = 0; \$s += \$_ for 1..1000; print \$s, "\n"; print \`echo sub\`')" = "500500
 sub" ]
 	echo "RESULT npt=\$npt perl \$?"
+	[ ! -x /bin/dune-micro ] || dune-micro --quick
 	rmmod kvm_amd
 done
 echo "RESULT end 0"
