@@ -171,9 +171,9 @@ int main(void)
 				CHECK(!pthread_join(threads[i], NULL));
 		}
 	}
-	many(getenv("DUNE_SMALL") ? 40 : 300);
 	dune_probe(&probe);
 	CHECK(probe.max_threads >= 40);
+	many(getenv("DUNE_SMALL") ? 40 : probe.max_threads < 1024 ? (int)probe.max_threads / 2 : 1000);
 
 	/* Leaving is for a process with one thread. */
 	CHECK_EQ(pthread_create(&threads[0], NULL, spin, (void *)&stop), 0);
