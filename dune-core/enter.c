@@ -80,10 +80,14 @@ static int prepare(bool *same_clock, char *why, size_t size)
 {
 	const char *limit;
 	struct vcpu *v;
-	int error = vm_create(why, size);
+	int error = vm_create(why, size), word;
 
 	if (error)
 		return error;
+	if (guest_read(&word, (uintptr_t)&error, sizeof(word))) {
+		format(why, size, "process_vm_readv is not allowed here: a filter for system calls (a container's?) forbids it");
+		return -EPERM;
+	}
 	error = memory_init();
 	if (error) {
 		format(why, size, "cannot reserve 1.1 GiB of addresses for page tables and stacks; is there a limit (ulimit -v)?");
