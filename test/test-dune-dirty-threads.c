@@ -77,7 +77,8 @@ static void run(int threads, int how, int rounds)
 	memset(settled, 0xff, sizeof(settled));
 	for (size_t i = 0; i < (size_t)threads; i++)
 		CHECK(!pthread_create(&thread[i], NULL, write_pages, (void *)i));
-	for (int round = 0; round < rounds; round++) {
+	/* On a busy machine the writers may not have run in all of them. */
+	for (int round = 0; round < rounds || !dirty; round++) {
 		if (how == SIGNAL) {
 			stopped = 0;
 			for (int i = 0; i < threads; i++)
