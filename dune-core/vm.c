@@ -27,7 +27,8 @@ static struct {
 	uint32_t nent, padding;
 	struct kvm_cpuid_entry2 entries[160];
 } cpuid;
-_Static_assert(offsetof(struct kvm_cpuid2, entries) == 8 && offsetof(struct kvm_msrs, entries) == 8, "KVM's structures");
+_Static_assert(offsetof(struct kvm_cpuid2, entries) == 8 && offsetof(struct kvm_msrs, entries) == 8,
+	       "KVM's structures");
 
 static long vm_ioctl(unsigned long request, long argument)
 {
@@ -129,7 +130,8 @@ void vcpu_set_syscall(struct vcpu *v)
 {
 	char *data = v->area + AREA_DATA, *go = v->area + (dune_nucleus_go - dune_nucleus);
 
-	/* From ring 0 the way to ring 3 is sysret; from ring 3 (the self-test has seen which by now) the jump that is there. */
+	/* From ring 0 the way to ring 3 is sysret; from ring 3 (the self-test has seen which by now) the jump that
+	 * is there. */
 	__builtin_memcpy(go, dune.syscall_at_cpl3 ? dune_nucleus_go : "\x48\x0f\x07", 3);
 	*(uint64_t *)(data + DATA_SYSCALL_ENTRY) = (uintptr_t)dune_syscall_entry;
 	*(uint64_t *)(data + DATA_SYSCALL_HANDLER) = dune.syscall_handler;

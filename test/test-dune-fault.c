@@ -1,6 +1,6 @@
-/* test-dune-fault.c - page faults that the program handles itself: write faults on a protected range, faults that it passes
- * on, nested ones, with all registers and vector state kept, in several threads, with signals arriving; that none of it
- * takes an exit; registering and removing.
+/* test-dune-fault.c - page faults that the program handles itself: write faults on a protected range, faults that it
+ * passes on, nested ones, with all registers and vector state kept, in several threads, with signals arriving; that
+ * none of it takes an exit; registering and removing.
  *
  * TEST-FLAGS: link=dune asan=no tsan=no short=yes timeout=120 */
 #include "dune-check.h"

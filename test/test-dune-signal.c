@@ -1,7 +1,7 @@
-/* test-dune-signal.c - signals in Dune mode: the frame that handlers see, masks, alternate stacks, nesting, real-time queues
- * and their order, SA_RESTART and EINTR, sigsuspend, sigtimedwait, signalfd, siglongjmp out of handlers, timers, signals
- * caused by instructions (address, code), those that end the process, SIGSTOP; vector state across a handler; many signals
- * between two processes and between threads without one lost.
+/* test-dune-signal.c - signals in Dune mode: the frame that handlers see, masks, alternate stacks, nesting,
+ * real-time queues and their order, SA_RESTART and EINTR, sigsuspend, sigtimedwait, signalfd, siglongjmp out of
+ * handlers, timers, signals caused by instructions (address, code), those that end the process, SIGSTOP; vector
+ * state across a handler; many signals between two processes and between threads without one lost.
  *
  * TEST-FLAGS: link=dune asan=no tsan=no short=yes timeout=300 */
 #include "dune-check.h"
@@ -153,7 +153,8 @@ static void queues(void)
 	CHECK_EQ(info.si_value.sival_int, 100);
 	sigprocmask(SIG_UNBLOCK, &mask, NULL);
 	CHECK_EQ(hits, 19);
-	/* Each was delivered before the ones behind it ran; handlers of different signals nest, so compare per signal. */
+	/* Each was delivered before the ones behind it ran; handlers of different signals nest, so compare per
+	 * signal. */
 	for (int i = 0, low = 101, high = 0; i < 19; i++)
 		CHECK_EQ(values[i], order[i] == SIGRTMIN + 2 ? low++ : high++);
 }
@@ -270,7 +271,10 @@ static void synchronous(void)
 	}
 	CHECK(last.si_signo == SIGSEGV && last.si_code == SI_KERNEL);
 	if (!sigsetjmp(back, 1)) {
-		__asm__ volatile("cltd; idivl %0" : : "r"(zero), "a"(1) : "edx"); /* a compiler knows better than to divide */
+		__asm__ volatile("cltd; idivl %0"
+				 :
+				 : "r"(zero), "a"(1)
+				 : "edx"); /* a compiler knows better than to divide */
 		CHECK(!"reached");
 	}
 	CHECK(last.si_signo == SIGFPE && last.si_code == FPE_INTDIV && last.si_addr == (void *)frame_rip);

@@ -1,6 +1,6 @@
-/* test-dune-threads.c - threads in Dune mode: creation and joining, thread-local storage, mutexes and condition variables,
- * many at a time, threads that end in each way, detached ones, cancellation, thread-directed signals, mmap and munmap from
- * several at once, sched_setaffinity.
+/* test-dune-threads.c - threads in Dune mode: creation and joining, thread-local storage, mutexes and condition
+ * variables, many at a time, threads that end in each way, detached ones, cancellation, thread-directed signals,
+ * mmap and munmap from several at once, sched_setaffinity.
  *
  * TEST-FLAGS: link=dune asan=no tsan=no short=yes timeout=300 */
 #include "dune-check.h"
