@@ -322,21 +322,27 @@ static long do_clock_gettime(char *o) { return C(clock_gettime, CLOCK_REALTIME, 
 static long do_clock_getres(char *o) { return C(clock_getres, CLOCK_REALTIME, o); }
 static volatile int alarms;
 static void on_alarm(int sig) { alarms++; }
+static long stop_alarm(bool interrupted)
+{
+	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
+	return interrupted ? 0 : -1;
+}
+
 static long do_nanosleep(char *o)
 {
-	struct timespec t = { 5, 0 };
-	struct itimerval alarm_at = { { 0, 0 }, { 0, 20000 } };
+	struct timespec t = { 30, 0 };
+	struct itimerval alarm_at = { { 0, 20000 }, { 0, 20000 } };
 
 	setitimer(ITIMER_REAL, &alarm_at, NULL);
-	return C(nanosleep, &t, o) < 0 && errno == EINTR ? 0 : -1;
+	return stop_alarm(C(nanosleep, &t, o) < 0 && errno == EINTR);
 }
 static long do_clock_nanosleep(char *o)
 {
-	struct timespec t = { 5, 0 };
-	struct itimerval alarm_at = { { 0, 0 }, { 0, 20000 } };
+	struct timespec t = { 30, 0 };
+	struct itimerval alarm_at = { { 0, 20000 }, { 0, 20000 } };
 
 	setitimer(ITIMER_REAL, &alarm_at, NULL);
-	return C(clock_nanosleep, CLOCK_MONOTONIC, 0, &t, o) < 0 && errno == EINTR ? 0 : -1;
+	return stop_alarm(C(clock_nanosleep, CLOCK_MONOTONIC, 0, &t, o) < 0 && errno == EINTR);
 }
 static long do_get_robust_list(char *o) { long n; return C(get_robust_list, 0, o, &n); }
 static long do_splice(char *o)
