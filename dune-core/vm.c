@@ -77,6 +77,7 @@ static uint64_t descriptor(bool code, unsigned dpl)
 static void write_area(struct vcpu *v)
 {
 	char *a = v->area, *data = a + AREA_DATA;
+	uint64_t top;
 	uint64_t *gdt = (uint64_t *)(data + DATA_GDT), tss = (uintptr_t)data + DATA_TSS;
 	uint64_t *frame = (uint64_t *)(data + DATA_UPCALL_FRAME);
 	uint64_t *idt = (uint64_t *)(data + DATA_IDT);
@@ -89,7 +90,8 @@ static void write_area(struct vcpu *v)
 	gdt[USER_CS / 8] = descriptor(true, 3);
 	gdt[TSS_SELECTOR / 8] = 0x67 | (tss & 0xffffff) << 16 | 0x8bUL << 40 | (tss >> 24 & 0xff) << 56;
 	gdt[TSS_SELECTOR / 8 + 1] = tss >> 32;
-	*(uint64_t *)(data + DATA_TSS + 4) = (uintptr_t)data + DATA_TOP;
+	top = (uintptr_t)data + DATA_TOP; /* rsp0, which is not aligned */
+	__builtin_memcpy(data + DATA_TSS + 4, &top, sizeof(top));
 	*(uint16_t *)(data + DATA_TSS + 102) = 104;
 	for (unsigned vector = 0; vector < 32; vector++) {
 		uint64_t entry = (uintptr_t)a + (uintptr_t)(dune_nucleus_vectors - dune_nucleus) + 16 * vector;
