@@ -1,12 +1,12 @@
-/* dune-micro.c - the micro-benchmarks of the OSDI 2012 paper on Dune (getpid, page fault, page walk, intercepted system
- * call, trap, appel1, appel2), natively and in Dune mode side by side, with the exits to the host that each operation
- * takes; then what people ask for: entering, fork, fork and exec, threads; compute, pointer chasing by working set, first
- * touch; harvesting and flushing.
+/* dune-micro.c - the micro-benchmarks of the OSDI 2012 paper on Dune (getpid, page fault, page walk, intercepted
+ * system call, trap, appel1, appel2), natively and in Dune mode side by side, with the exits to the host that each
+ * operation takes; then what people ask for: entering, fork, fork and exec, threads; compute, pointer chasing by
+ * working set, first touch; harvesting and flushing.
  *
  *	dune-micro [--md] [--chase]
  *
- * Each row runs in a child, once natively and once in Dune mode. Times are the best of several runs, in ns, unless a unit
- * is given. On a software KVM they say nothing about hardware; exits per operation are the same everywhere. */
+ * Each row runs in a child, once natively and once in Dune mode. Times are the best of several runs, in ns, unless a
+ * unit is given. On a software KVM they say nothing about hardware; exits per operation are the same everywhere. */
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -37,7 +37,8 @@ static double now(void)
 
 static char *pages(size_t n, int flags)
 {
-	char *at = mmap(NULL, n * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+	char *at = mmap(NULL, n * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1,
+			0);
 
 	if (at == MAP_FAILED)
 		exit(2);
@@ -523,7 +524,8 @@ int main(int argc, char **argv)
 		return 77;
 	}
 	printf("KVM: %s. Best of 7 runs (3 for the chases).\n\n",
-	       probe.software_kvm ? "software (PVM): not evidence for hardware" : "not PVM (what is below it, this program cannot tell)");
+	       probe.software_kvm ? "software (PVM): not evidence for hardware"
+				  : "not PVM (what is below it, this program cannot tell)");
 	printf("| %-38s | %12s | %12s | %7s | %10s |\n", "operation", "native", "Dune mode", "ratio", "exits/op");
 	printf("|----------------------------------------|--------------|--------------|---------|------------|\n");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {

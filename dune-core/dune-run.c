@@ -1,6 +1,6 @@
-/* dune-run - runs an unmodified, dynamically linked program in Dune mode: it sets LD_PRELOAD to libdune.so.0 and DUNE_RUN
- * to 1, and libdune's constructor (enter.c) does the rest. What the program starts is in Dune mode too. When that cannot
- * work it says why, and exits with 125; 126 and 127 are as a shell's. */
+/* dune-run - runs an unmodified, dynamically linked program in Dune mode: it sets LD_PRELOAD to libdune.so.0 and
+ * DUNE_RUN to 1, and libdune's constructor (enter.c) does the rest. What the program starts is in Dune mode too.
+ * When that cannot work it says why, and exits with 125; 126 and 127 are as a shell's. */
 #include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>

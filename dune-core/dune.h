@@ -1,11 +1,12 @@
-/* dune.h - Dune mode: the calling process becomes the guest of a KVM virtual machine that holds nothing but itself. It
- * keeps its addresses, files, system calls, signals, threads and children, and gains its own page tables: it reads and
- * clears dirty bits, changes protections and takes page faults without leaving the guest.
+/* dune.h - Dune mode: the calling process becomes the guest of a KVM virtual machine that holds nothing but itself.
+ * It keeps its addresses, files, system calls, signals, threads and children, and gains its own page tables: it
+ * reads and clears dirty bits, changes protections and takes page faults without leaving the guest.
  *
- * Units are bytes, addresses are the program's own; a range is rounded outwards to pages of 4096 bytes. Functions return
- * 0 (or what they say), or a negative errno. Except where it says otherwise, a function may be called by any thread, and
- * may be called in a signal handler; none of them allocates memory or takes a lock that a handler could wait for. Outside
- * Dune mode all but dune_probe and dune_enter return -ENOTSUP, or do nothing. docs/dune.md says how it works. */
+ * Units are bytes, addresses are the program's own; a range is rounded outwards to pages of 4096 bytes. Functions
+ * return 0 (or what they say), or a negative errno. Except where it says otherwise, a function may be called by any
+ * thread, and may be called in a signal handler; none of them allocates memory or takes a lock that a handler could
+ * wait for. Outside Dune mode all but dune_probe and dune_enter return -ENOTSUP, or do nothing. docs/dune.md says
+ * how it works. */
 #ifndef DUNE_H
 #define DUNE_H
 
@@ -18,7 +19,7 @@ extern "C" {
 
 #define DUNE_API __attribute__((visibility("default")))
 
-/* ---- Entering ------------------------------------------------------------------------------------------------------ */
+/* ---- Entering ---------------------------------------------------------------------------------------------------- */
 
 struct dune_probe {
 	int available;	     /* 1: dune_enter() will do, as far as can be seen; 0: reason says why not */
@@ -28,8 +29,8 @@ struct dune_probe {
 	char reason[160];    /* in words, NUL-terminated; empty when available */
 };
 
-/* Makes a VM, runs a few instructions in it, and takes it away again: some milliseconds. Fills *probe. Returns 0, or the
- * error that is behind reason. Not in a signal handler. In Dune mode: says that it is available. */
+/* Makes a VM, runs a few instructions in it, and takes it away again: some milliseconds. Fills *probe. Returns 0, or
+ * the error that is behind reason. Not in a signal handler. In Dune mode: says that it is available. */
 DUNE_API int dune_probe(struct dune_probe *probe);
 
 /* Enters Dune mode: when it returns 0, the calling thread runs in the guest. Threads, children (fork, vfork) and what
@@ -48,25 +49,25 @@ DUNE_API int dune_is_active(void);
 /* The reason for the last failed dune_enter of this process, in words; "" if there was none. */
 DUNE_API const char *dune_error(void);
 
-/* ---- Dirty bits ---------------------------------------------------------------------------------------------------- */
+/* ---- Dirty bits -------------------------------------------------------------------------------------------------- */
 
 /* A page is dirty when it was written, by any thread or by the kernel in a system call of this process, since it was
- * mapped or its bit was cleared. mremap moves the bits with the pages, fork copies them, madvise that throws contents
- * away sets them. Not seen: writes by other processes to shared memory, by a process that uses process_vm_writev or
- * /proc/PID/mem on this one, by devices.
+ * mapped or its bit was cleared. mremap moves the bits with the pages, fork copies them, madvise that throws
+ * contents away sets them. Not seen: writes by other processes to shared memory, by a process that uses
+ * process_vm_writev or /proc/PID/mem on this one, by devices.
  *
- * After bits were cleared, a processor may go on writing to those pages without setting them until it has flushed its
- * translations. So, to lose nothing: clear; flush on every thread (below); then read the pages' contents. A write before
- * the flush is seen in the contents, one after it sets the bit again. */
+ * After bits were cleared, a processor may go on writing to those pages without setting them until it has flushed
+ * its translations. So, to lose nothing: clear; flush on every thread (below); then read the pages' contents. A
+ * write before the flush is seen in the contents, one after it sets the bit again. */
 
-/* Prepares a range, so that taking its bits meets every page: maps what is not mapped in the page tables yet. Optional;
- * one exit to the monitor. Memory with huge pages (madvise) is mapped by large entries until this is called, and as long
- * as it has one, a write makes all 512 pages dirty. -ENOMEM: no room for page tables. */
+/* Prepares a range, so that taking its bits meets every page: maps what is not mapped in the page tables yet.
+ * Optional; one exit to the monitor. Memory with huge pages (madvise) is mapped by large entries until this is
+ * called, and as long as it has one, a write makes all 512 pages dirty. -ENOMEM: no room for page tables. */
 DUNE_API int dune_dirty_track(const void *start, size_t length);
 
 /* Reads and clears. Page i of the range is bit i % 64 of bitmap[i / 64]; the whole words of the range are written.
- * bitmap may be NULL: clears only. Returns the number of dirty pages. Takes no exit. Two threads may take the same range:
- * each bit goes to one of them. The caller's own translations are flushed; for other threads see below. */
+ * bitmap may be NULL: clears only. Returns the number of dirty pages. Takes no exit. Two threads may take the same
+ * range: each bit goes to one of them. The caller's own translations are flushed; for other threads see below. */
 DUNE_API long dune_dirty_take(const void *start, size_t length, uint64_t *bitmap);
 
 /* The same without clearing, and without a flush. */
@@ -75,24 +76,24 @@ DUNE_API long dune_dirty_peek(const void *start, size_t length, uint64_t *bitmap
 /* Marks pages as dirty, as a write would. */
 DUNE_API int dune_dirty_set(const void *start, size_t length);
 
-/* ---- Flushing translations ----------------------------------------------------------------------------------------- */
+/* ---- Flushing translations --------------------------------------------------------------------------------------- */
 
 /* Of the calling thread; no exit. In a signal handler too. */
 DUNE_API void dune_flush_local(void);
 
-/* The protocol for threads that reach safepoints: whoever cleared bits calls dune_flush_request, which returns the new
- * epoch; each thread calls dune_flush_check at its safepoint, or in the handler that stopped it, before it writes again.
- * dune_flush_check costs a load when nothing was requested. A thread that is in a system call, or that comes back from
- * one or from a signal, flushes by itself before it runs on: a thread that was stopped by waiting for a futex has
- * flushed when it goes on. */
+/* The protocol for threads that reach safepoints: whoever cleared bits calls dune_flush_request, which returns the
+ * new epoch; each thread calls dune_flush_check at its safepoint, or in the handler that stopped it, before it
+ * writes again. dune_flush_check costs a load when nothing was requested. A thread that is in a system call, or that
+ * comes back from one or from a signal, flushes by itself before it runs on: a thread that was stopped by waiting
+ * for a futex has flushed when it goes on. */
 DUNE_API uint64_t dune_flush_request(void);
 DUNE_API void dune_flush_check(void);
 
-/* For threads that reach no safepoint: when it returns, each thread has flushed, or will before it runs on. One exit, and
- * one more for each thread that is running. */
+/* For threads that reach no safepoint: when it returns, each thread has flushed, or will before it runs on. One
+ * exit, and one more for each thread that is running. */
 DUNE_API int dune_flush_all(void);
 
-/* ---- Page faults --------------------------------------------------------------------------------------------------- */
+/* ---- Page faults ------------------------------------------------------------------------------------------------- */
 
 #define DUNE_FAULT_WRITE 2  /* bits of dune_fault.error, as the processor gives them */
 #define DUNE_FAULT_PRESENT 1
@@ -104,18 +105,18 @@ struct dune_fault {
 	unsigned error;	   /* DUNE_FAULT_* */
 };
 
-/* Returns 0 when the access is to be tried again, 1 to leave the fault to the monitor: it maps what the kernel has mapped
- * there, or sends SIGSEGV. Called on a stack of its own (about 45 KiB), in ring 3, as an interruption of the thread
- * that faulted: it may do what a signal handler may. Signals can arrive in it. It may fault itself, in other ranges
- * and in memory that is not mapped yet. */
+/* Returns 0 when the access is to be tried again, 1 to leave the fault to the monitor: it maps what the kernel has
+ * mapped there, or sends SIGSEGV. Called on a stack of its own (about 45 KiB), in ring 3, as an interruption of the
+ * thread that faulted: it may do what a signal handler may. Signals can arrive in it. It may fault itself, in other
+ * ranges and in memory that is not mapped yet. */
 typedef int dune_fault_fn(const struct dune_fault *fault, void *argument);
 
-/* Gives faults in [start, start + length) to handler; NULL takes it away. Up to 64 ranges, which do not overlap: -EEXIST.
- * -ENOSPC. One exit. The kernel's own accesses, in system calls, do not call it: they go by what mmap and mprotect said.
- * Not in a signal handler or a fault handler. */
+/* Gives faults in [start, start + length) to handler; NULL takes it away. Up to 64 ranges, which do not overlap:
+ * -EEXIST. -ENOSPC. One exit. The kernel's own accesses, in system calls, do not call it: they go by what mmap and
+ * mprotect said. Not in a signal handler or a fault handler. */
 DUNE_API int dune_fault_handler(const void *start, size_t length, dune_fault_fn *handler, void *argument);
 
-/* ---- System calls -------------------------------------------------------------------------------------------------- */
+/* ---- System calls ------------------------------------------------------------------------------------------------ */
 
 struct dune_syscall {
 	long number, arguments[6];
@@ -123,19 +124,19 @@ struct dune_syscall {
 	uintptr_t rip; /* behind the SYSCALL instruction */
 };
 
-/* Returns 0: the call is done with, and returns call->result. 1: it is made as if there were no handler. Called in ring 3,
- * in the thread that makes the call and on its stack (below its red zone; it takes about 300 bytes, and what XSAVE
- * writes), without an exit. It may do what a signal handler may; its own system calls do not come to it. Do not leave it
- * by longjmp: this thread's calls would not come to it again. It may be called a second time for the same call, when a
- * signal arrives just after it returned 1. */
+/* Returns 0: the call is done with, and returns call->result. 1: it is made as if there were no handler. Called in
+ * ring 3, in the thread that makes the call and on its stack (below its red zone; it takes about 300 bytes, and what
+ * XSAVE writes), without an exit. It may do what a signal handler may; its own system calls do not come to it. Do
+ * not leave it by longjmp: this thread's calls would not come to it again. It may be called a second time for the
+ * same call, when a signal arrives just after it returned 1. */
 typedef int dune_syscall_fn(struct dune_syscall *call, void *argument);
 
-/* One handler for all threads, those to come included; NULL takes it away. Set it before there are other threads: a call
- * that another thread is just making may or may not go to it. A forked child keeps it, a program after exec does not. This
- * is for watching and emulating, not for confining: the program owns its ring 0. */
+/* One handler for all threads, those to come included; NULL takes it away. Set it before there are other threads: a
+ * call that another thread is just making may or may not go to it. A forked child keeps it, a program after exec
+ * does not. This is for watching and emulating, not for confining: the program owns its ring 0. */
 DUNE_API int dune_syscall_handler(dune_syscall_fn *handler, void *argument);
 
-/* ---- Page tables --------------------------------------------------------------------------------------------------- */
+/* ---- Page tables ------------------------------------------------------------------------------------------------- */
 
 /* Changes to the program's own page tables. They hold until an mmap, munmap, mprotect or mremap of the same pages, and
  * are seen by the kernel in no way. No exit, if the pages are in the page tables (dune_dirty_track). They flush the
@@ -170,19 +171,19 @@ DUNE_API int dune_lookup(const void *address, struct dune_entry *entry);
 DUNE_API int dune_walk(const void *start, size_t length, int (*fn)(const struct dune_entry *entry, void *argument),
 		       void *argument);
 
-/* Further tables, each with protections and dirty bits of its own: for code that is to see less than the rest. A thread
- * begins with table 0, the first one; a forked child has them all. What the kernel maps and unmaps
- * changes in all of them, and what system calls write is marked in all of them. The functions above and dune_dirty_*
- * work on the calling thread's table.
+/* Further tables, each with protections and dirty bits of its own: for code that is to see less than the rest. A
+ * thread begins with table 0, the first one; a forked child has them all. What the kernel maps and unmaps changes in
+ * all of them, and what system calls write is marked in all of them. The functions above and dune_dirty_* work on
+ * the calling thread's table.
  *
- * dune_table_clone copies the calling thread's, with its dirty bits, and returns the number of the copy: -ENOSPC: there
- * are 16 already; -ENOMEM. dune_table_use makes the calling thread use one: -ENOENT. dune_table_free: -EBUSY while a thread
- * uses it, and for 0. One exit each. Not in a fault handler. */
+ * dune_table_clone copies the calling thread's, with its dirty bits, and returns the number of the copy: -ENOSPC:
+ * there are 16 already; -ENOMEM. dune_table_use makes the calling thread use one: -ENOENT. dune_table_free: -EBUSY
+ * while a thread uses it, and for 0. One exit each. Not in a fault handler. */
 DUNE_API int dune_table_clone(void);
 DUNE_API int dune_table_use(int table);
 DUNE_API int dune_table_free(int table);
 
-/* ---- Statistics ---------------------------------------------------------------------------------------------------- */
+/* ---- Statistics -------------------------------------------------------------------------------------------------- */
 
 /* Since the process entered Dune mode, or was forked. */
 struct dune_statistics {

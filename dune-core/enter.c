@@ -1,7 +1,8 @@
 /* enter.c - into Dune mode and out of it: probing, the self-test, taking the process's state over.
  *
- * dune_enter prepares everything, then (dune_switch) takes its own registers as those that the program has in the guest,
- * and goes to the monitor stack: from then on this thread of the host runs run(), and dune_enter returns in the guest. */
+ * dune_enter prepares everything, then (dune_switch) takes its own registers as those that the program has in the
+ * guest, and goes to the monitor stack: from then on this thread of the host runs run(), and dune_enter returns in
+ * the guest. */
 #include <asm/prctl.h>
 #include <linux/prctl.h>
 #include <fcntl.h>
@@ -80,13 +81,19 @@ static int prepare(bool *same_clock, char *why, size_t size)
 {
 	const char *limit;
 	struct vcpu *v;
-	int error = vm_create(why, size);
+	int error = vm_create(why, size), word;
 
 	if (error)
 		return error;
+	if (guest_read(&word, (uintptr_t)&error, sizeof(word))) {
+		format(why, size,
+		       "process_vm_readv is not allowed here: a filter for system calls (a container's?) forbids it");
+		return -EPERM;
+	}
 	error = memory_init();
 	if (error) {
-		format(why, size, "cannot reserve 1.1 GiB of addresses for page tables and stacks; is there a limit (ulimit -v)?");
+		format(why, size,
+		       "cannot reserve 1.1 GiB of addresses for page tables and stacks; is there a limit (ulimit -v)?");
 		return error;
 	}
 	error = maps_open();
@@ -131,7 +138,7 @@ int dune_probe(struct dune_probe *probe)
 	return error;
 }
 
-/* ---- The process's state ------------------------------------------------------------------------------------------- */
+/* ---- The process's state ----------------------------------------------------------------------------------------- */
 
 /* The main stack to its full size, so that the kernel never has to extend it for the guest. */
 static void grow_stack(void)
@@ -144,7 +151,8 @@ static void grow_stack(void)
 		return;
 	want = m.end - MIN((uintptr_t)limit.rlim_cur, 8UL << 20) + 4 * PAGE;
 	/* Nothing else may lie there, nor close below. */
-	if (want >= m.start || m.end - want > (64UL << 20) || (!maps_find(want - (2UL << 20), &below) && below.start < m.start))
+	if (want >= m.start || m.end - want > (64UL << 20) ||
+	    (!maps_find(want - (2UL << 20), &below) && below.start < m.start))
 		return;
 	SYS2(access, want, 0);
 }
@@ -300,7 +308,8 @@ int dune_enter(void)
 		return -EALREADY;
 	dune.error[0] = 0;
 	if (!single_threaded()) {
-		format(dune.error, sizeof(dune.error), "the process has more than one thread: enter before starting others");
+		format(dune.error, sizeof(dune.error),
+		       "the process has more than one thread: enter before starting others");
 		return -EBUSY;
 	}
 	if (!SYS2(sigaltstack, NULL, &altstack) && altstack.ss_flags & SS_ONSTACK)
@@ -341,7 +350,7 @@ const char *dune_error(void)
 	return dune.error;
 }
 
-/* ---- Leaving ------------------------------------------------------------------------------------------------------- */
+/* ---- Leaving ----------------------------------------------------------------------------------------------------- */
 
 int dune_leave(void)
 {
@@ -352,8 +361,8 @@ int dune_leave(void)
 	return error;
 }
 
-/* The monitor's part. The thread goes on where its hypercall returns, outside; only what a function call keeps is set, and
- * the vector state. */
+/* The monitor's part. The thread goes on where its hypercall returns, outside; only what a function call keeps is
+ * set, and the vector state. */
 long leave(struct thread *t)
 {
 	static struct kvm_regs regs;
@@ -386,7 +395,8 @@ long leave(struct thread *t)
 	dune_leave_to(&regs);
 }
 
-/* ---- dune-run ------------------------------------------------------------------------------------------------------ */
+/* ---- dune-run
+ * ------------------------------------------------------------------------------------------------------ */
 
 static const char *variable(char **environment, const char *name)
 {
@@ -398,8 +408,8 @@ static const char *variable(char **environment, const char *name)
 	return NULL;
 }
 
-/* Runs before the constructors of the program and of all other libraries (-z initfirst). libc has set up its thread, its
- * TLS and its relocations by then, but not yet its environment. */
+/* Runs before the constructors of the program and of all other libraries (-z initfirst). libc has set up its thread,
+ * its TLS and its relocations by then, but not yet its environment. */
 __attribute__((constructor)) static void start(int argc, char **argv, char **environment)
 {
 	const char *mode = variable(environment, "DUNE_RUN"), *file = variable(environment, "DUNE_TRACE");
@@ -418,9 +428,11 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 	dune.report_crashes = !report || *report != '0';
 	/* From here on in the guest: the descriptor is moved by the monitor's own function all the same. */
 	if (numbers && *numbers)
-		dune.statistics = high_fd((int)SYS4(openat, AT_FDCWD, numbers, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+		dune.statistics =
+			high_fd((int)SYS4(openat, AT_FDCWD, numbers, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
 	if (file && *file)
-		dune.trace = high_fd((int)SYS4(openat, AT_FDCWD, file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+		dune.trace =
+			high_fd((int)SYS4(openat, AT_FDCWD, file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
 }
 
 static int count(uint64_t *to, unsigned offset)

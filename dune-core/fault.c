@@ -76,7 +76,7 @@ int dune_fault_handler(const void *start, size_t length, dune_fault_fn *fn, void
 	return error;
 }
 
-/* ---- System calls -------------------------------------------------------------------------------------------------- */
+/* ---- System calls ------------------------------------------------------------------------------------------------ */
 
 static struct {
 	dune_syscall_fn *fn;
@@ -90,10 +90,10 @@ struct call {
 
 static int on_syscall(struct call *c)
 {
-	struct dune_syscall call = { (long)c->rax,
-				     { (long)c->rdi, (long)c->rsi, (long)c->rdx, (long)c->r10, (long)c->r8, (long)c->r9 },
-				     0,
-				     c->rip };
+	struct dune_syscall call = {(long)c->rax,
+				    {(long)c->rdi, (long)c->rsi, (long)c->rdx, (long)c->r10, (long)c->r8, (long)c->r9},
+				    0,
+				    c->rip};
 
 	if (!filter.fn || filter.fn(&call, filter.argument))
 		return 1;

@@ -1,10 +1,11 @@
 /* flush.c - the flush epoch, as the monitor and the program use it.
  *
- * dune.epoch counts requests. Safety argument: a thread is safe with respect to epoch e when it has reloaded CR3 after
- * dune.epoch became e. In the monitor (run.c) a thread sets in_guest, then loads the epoch and flushes on its way in if
- * it has changed; flush_all stores the epoch, then loads in_guest. Both are sequentially consistent, so one of them sees
- * the other: either the thread flushes, or flush_all finds it in the guest with an older epoch and kicks it out. The
- * kick is a signal whose handler sets immediate_exit, so it is not lost between the thread's test and KVM_RUN either. */
+ * dune.epoch counts requests. Safety argument: a thread is safe with respect to epoch e when it has reloaded CR3
+ * after dune.epoch became e. In the monitor (run.c) a thread sets in_guest, then loads the epoch and flushes on its
+ * way in if it has changed; flush_all stores the epoch, then loads in_guest. Both are sequentially consistent, so
+ * one of them sees the other: either the thread flushes, or flush_all finds it in the guest with an older epoch and
+ * kicks it out. The kick is a signal whose handler sets immediate_exit, so it is not lost between the thread's test
+ * and KVM_RUN either. */
 #include "monitor.h"
 
 void flush_all(struct thread *t)
@@ -25,7 +26,7 @@ void flush_all(struct thread *t)
 	}
 }
 
-/* ---- In the program ------------------------------------------------------------------------------------------------ */
+/* ---- In the program ---------------------------------------------------------------------------------------------- */
 
 /* The last epoch that this thread has flushed for, by itself. */
 static __thread uint64_t seen;

@@ -1,5 +1,5 @@
-/* lock.c - the monitor's lock: a futex word, 0 free, 1 held, 2 held and waited for. It works between threads, and between
- * a process and its vfork children, which share the address space. */
+/* lock.c - the monitor's lock: a futex word, 0 free, 1 held, 2 held and waited for. It works between threads, and
+ * between a process and its vfork children, which share the address space. */
 #include <linux/futex.h>
 
 #include "monitor.h"

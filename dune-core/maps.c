@@ -54,7 +54,8 @@ static int find_in_text(uintptr_t address, struct mapping *m)
 			at++;
 			for (int i = 0; i < 2; i++, line++)
 				for (; *line != '-' && *line != ' '; line++)
-					value[i] = value[i] << 4 | (uintptr_t)(*line <= '9' ? *line - '0' : *line - 'a' + 10);
+					value[i] = value[i] << 4 |
+						   (uintptr_t)(*line <= '9' ? *line - '0' : *line - 'a' + 10);
 			if (value[1] > address && value[0] < USER_END) {
 				/* "rwxp offset device inode": anonymous memory has device 00:00. */
 				*m = (struct mapping){ value[0], value[1], line[0] == 'r', line[1] == 'w',

@@ -24,8 +24,9 @@ static int add_slot(unsigned slot, uintptr_t address)
 	return (int)SYS3(ioctl, dune.vm, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
-/* A slot whose chunk has nothing mapped in it any more, taken from it; 0: there is none. Its entries are absent since the
- * munmap, so nothing refers to its guest-physical addresses, and KVM forgets what it knows of them with the slot. */
+/* A slot whose chunk has nothing mapped in it any more, taken from it; 0: there is none. Its entries are absent
+ * since the munmap, so nothing refers to its guest-physical addresses, and KVM forgets what it knows of them with
+ * the slot. */
 static unsigned reclaim(void)
 {
 	static unsigned next; /* not the same ones again and again */
@@ -111,8 +112,9 @@ static char *reserve(size_t size, size_t alignment)
 /* Reserves what the monitor needs. Nothing is touched yet. */
 int memory_init(void)
 {
-	size_t small = PAGE_UP(CHUNKS * sizeof(*dune.chunk_of)) + PAGE_UP(MAX_SLOTS * sizeof(*dune.chunk_at)) + PAGE_UP(MAX_THREADS * sizeof(struct vcpu)) +
-		       PAGE_UP(MAX_THREADS * sizeof(struct sighand)) + MAX_THREADS * dune.xsave_size;
+	size_t small = PAGE_UP(CHUNKS * sizeof(*dune.chunk_of)) + PAGE_UP(MAX_SLOTS * sizeof(*dune.chunk_at)) +
+		       PAGE_UP(MAX_THREADS * sizeof(struct vcpu)) + PAGE_UP(MAX_THREADS * sizeof(struct sighand)) +
+		       MAX_THREADS * dune.xsave_size;
 	char *at;
 
 	dune.areas = reserve(OWN_SIZE, CHUNK);
@@ -149,7 +151,7 @@ bool memory_is_ours(uintptr_t start, size_t length)
 	       (start < (uintptr_t)dune.hidden_end && end > (uintptr_t)dune.hidden);
 }
 
-/* ---- The program's memory ------------------------------------------------------------------------------------------ */
+/* ---- The program's memory ---------------------------------------------------------------------------------------- */
 
 /* Through the kernel: the memory may not be there, or go away meanwhile, and then these return a negative errno. What
  * can be read or written in part counts as an error. */

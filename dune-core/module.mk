@@ -5,9 +5,9 @@
 
 DUNE_SOURCES := $(filter-out dune-core/dune-run.c,$(sort $(wildcard dune-core/*.c dune-core/*.S)))
 DUNE_OBJECTS := $(call objects,$(DUNE_SOURCES))
-$(DUNE_OBJECTS): private SANITIZE =
-$(DUNE_OBJECTS): private CFLAGS += -fno-stack-protector -fcf-protection=none
-$(BUILD)/lib/libdune.so.0 $(BUILD)/lib/libdune.a: private SANITIZE =
+$(DUNE_OBJECTS): dune-core/module.mk
+$(DUNE_OBJECTS): private LIB_CFLAGS := $(filter-out $(SANITIZE),$(LIB_CFLAGS)) -fno-stack-protector -fcf-protection=none
+$(BUILD)/lib/libdune.so.0: private LIB_LDFLAGS := $(filter-out $(SANITIZE),$(LIB_LDFLAGS)) -Wl,-z,defs
 
 LIBRARIES += $(BUILD)/lib/libdune.so.0 $(BUILD)/lib/libdune.so $(BUILD)/lib/libdune.a
 DUNE_PROGRAMS := $(BUILD)/bin/dune-run

@@ -34,11 +34,12 @@
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define USER_END 0x7ffffffff000UL
 
-/* ---- Guest-physical memory (memory.c) ------------------------------------------------------------------------------ */
+/* ---- Guest-physical memory (memory.c)
+ * ------------------------------------------------------------------------------ */
 
-/* A chunk of virtual addresses gets the next free chunk of guest-physical addresses, and a memory slot, when it is first
- * touched. Making a slot costs the kernel 10 us for each MiB, and a program has five places at the least; there are some
- * 32,000 slots, which is 2 TiB of memory in use at a time. */
+/* A chunk of virtual addresses gets the next free chunk of guest-physical addresses, and a memory slot, when it is
+ * first touched. Making a slot costs the kernel 10 us for each MiB, and a program has five places at the least;
+ * there are some 32,000 slots, which is 2 TiB of memory in use at a time. */
 #define CHUNK_SHIFT 26
 #define CHUNK (1UL << CHUNK_SHIFT)
 #define CHUNKS (1UL << (47 - CHUNK_SHIFT))
@@ -53,7 +54,7 @@
 #define OWN_SIZE (1UL << 30) /* areas, then tables: the first guest-physical chunks, in order */
 #define TABLES_SIZE (OWN_SIZE - MAX_THREADS * (unsigned long)AREA_SIZE)
 
-/* ---- Page tables (pagetable.c) ------------------------------------------------------------------------------------- */
+/* ---- Page tables (pagetable.c) ----------------------------------------------------------------------------------- */
 
 #define PTE_P 0x001UL
 #define PTE_W 0x002UL
@@ -67,7 +68,7 @@
 #define TABLE_BITS (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
 #define ROOTS 16
 
-/* ---- Threads ------------------------------------------------------------------------------------------------------- */
+/* ---- Threads ----------------------------------------------------------------------------------------------------- */
 
 struct vcpu {
 	int fd;
@@ -189,9 +190,9 @@ void dune_restorer(void);
 long dune_hypercall(long number, long a, long b, long c);
 
 /* nucleus.S */
-extern char dune_nucleus[], dune_nucleus_syscall[], dune_nucleus_go[], dune_nucleus_user[], dune_nucleus_pushed[], dune_nucleus_sysret[], dune_nucleus_iret[], dune_nucleus_flush[],
-	dune_nucleus_breakpoint[], dune_nucleus_pagefault[], dune_nucleus_vectors[], dune_nucleus_test[], dune_nucleus_store[],
-	dune_nucleus_end[];
+extern char dune_nucleus[], dune_nucleus_syscall[], dune_nucleus_go[], dune_nucleus_user[], dune_nucleus_pushed[],
+	dune_nucleus_sysret[], dune_nucleus_iret[], dune_nucleus_flush[], dune_nucleus_breakpoint[],
+	dune_nucleus_pagefault[], dune_nucleus_vectors[], dune_nucleus_test[], dune_nucleus_store[], dune_nucleus_end[];
 /* upcall.S */
 extern char dune_upcall_entry[], dune_upcall_copied[], dune_upcall_pushed[], dune_flush_trapped[];
 void dune_syscall_entry(void);
@@ -269,6 +270,7 @@ void run(struct thread *t) __attribute__((noreturn));
 void guest_store(struct thread *t, uint64_t *at, uint64_t value);
 /* syscall.c */
 void system_call(struct thread *t);
+/* address.c */
 long address_space_call(struct thread *t, long number, const long a[6]);
 /* output.c */
 uint32_t output_room(long number, const long a[6]);

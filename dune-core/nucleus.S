@@ -5,10 +5,13 @@
  *  - Every entry from ring 3 other than SYSCALL has the processor's frame at DATA_FRAME, whatever was pushed below.
  *  - No path changes a register of the program before the store that leaves to the monitor, except rax in the two
  *    paths that begin by saving it in DATA_RAX.
+ *  - An emulated instruction may leave rip behind itself although it was not carried out (PVM): what follows the
+ *    last instruction of each path belongs to that path, hence the ud2.
  *  - Between an entry and an iretq to ring 3 nothing is lost by going back to the frame and starting over.
  *
- * What leaves to the host is a store to the exit page; KVM calls it MMIO. On a processor with SVM or VMX this code runs
- * at CPL 0. Under the software KVM called PVM, SYSCALL arrives here still at CPL 3, which the first store does not mind. */
+ * What leaves to the host is a store to the exit page; KVM calls it MMIO. On a processor with SVM or VMX this code
+ * runs at CPL 0. Under the software KVM called PVM, SYSCALL arrives here still at CPL 3, which the first store does
+ * not mind. */
 #include "layout.h"
 
 	.section .text.nucleus, "ax", @progbits
@@ -21,8 +24,9 @@ dune_nucleus:
 #define LEAVE(offset) movb $0, dune_nucleus + AREA_EXIT + offset(%rip)
 
 /* LSTAR. rcx is the program's rip, r11 its flags; rsp is still the program's. A call goes to the monitor, or, if the
- * program has a handler for system calls, to dune_nucleus_user in ring 3: there by a jump where SYSCALL left us in ring 3
- * (PVM), else by sysret, which the monitor writes in place of the jump. Flags are free: the program's are in r11. */
+ * program has a handler for system calls, to dune_nucleus_user in ring 3: there by a jump where SYSCALL left us in
+ * ring 3 (PVM), else by sysret, which the monitor writes in place of the jump. Flags are free: the program's are in
+ * r11. */
 	.globl dune_nucleus_syscall, dune_nucleus_go, dune_nucleus_user, dune_nucleus_pushed
 	.hidden dune_nucleus_syscall, dune_nucleus_go, dune_nucleus_user, dune_nucleus_pushed
 dune_nucleus_syscall:
@@ -39,6 +43,7 @@ dune_nucleus_syscall:
 dune_nucleus_go:
 	jmp *%rcx
 	nop
+	ud2
 
 /* Ring 3, on the program's stack, below its red zone. Up to dune_nucleus_pushed a signal makes the call start over. */
 dune_nucleus_user:
@@ -54,12 +59,14 @@ dune_nucleus_pushed:
 	.hidden dune_nucleus_sysret, dune_nucleus_iret, dune_nucleus_flush
 dune_nucleus_sysret:
 	sysretq
+	ud2
 dune_nucleus_flush:
 	mov %cr3, %rax
 	mov %rax, %cr3
 	pop %rax
 dune_nucleus_iret:
 	iretq
+	ud2
 
 /* int3, DPL 3: a flush if it is the one of dune_flush_local(), and otherwise a breakpoint of the program's. */
 	.globl dune_nucleus_breakpoint, dune_nucleus_pagefault, dune_nucleus_vectors, dune_nucleus_end

@@ -1,9 +1,10 @@
-/* output.c - which memory of the program a system call wrote. The kernel writes through its own mapping, so the guest's
- * dirty bits do not see it; mark_output sets them after the call and before the program goes on.
+/* output.c - which memory of the program a system call wrote. The kernel writes through its own mapping, so the
+ * guest's dirty bits do not see it; mark_output sets them after the call and before the program goes on.
  *
- * For each call, the arguments that point at results and how to know their size. A call that failed has written nothing
- * (the exceptions are below), but with EFAULT nobody knows how far it came, and then all of its buffers are marked. Calls
- * whose results the monitor writes itself (guest_write) are not here; nor are those that syscall.c refuses. */
+ * For each call, the arguments that point at results and how to know their size. A call that failed has written
+ * nothing (the exceptions are below), but with EFAULT nobody knows how far it came, and then all of its buffers are
+ * marked. Calls whose results the monitor writes itself (guest_write) are not here; nor are those that syscall.c
+ * refuses. */
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/keyctl.h>

@@ -1,15 +1,17 @@
 /* pagetable.c - the monitor's side of the page tables: filling in, taking away, marking.
  *
- * The tables (tables.c) are there for the program to read and write too (dirty.c and table.c do, in ring 3). An entry is a cache of what the kernel says is mapped: absent is always right, and then the
- * first access asks (pt_fault). The one thing that only an entry knows is its dirty bit, which therefore stays in the
- * entry while P is clear, until the page is unmapped.
+ * The tables (tables.c) are there for the program to read and write too (dirty.c and table.c do, in ring 3). An
+ * entry is a cache of what the kernel says is mapped: absent is always right, and then the first access asks
+ * (pt_fault). The one thing that only an entry knows is its dirty bit, which therefore stays in the entry while P is
+ * clear, until the page is unmapped.
  *
- * Why edits from here are seen by the hardware. An edit that adds a mapping or a right is seen when the access faults.
- * One that takes something away is followed by a system call that makes the kernel change the same range, and KVM's MMU
- * notifier then drops what it had built for it, on every vCPU. Intermediate entries are only ever added: a table once
- * linked stays, since under shadow paging nobody would notice that one was taken out.
+ * Why edits from here are seen by the hardware. An edit that adds a mapping or a right is seen when the access
+ * faults. One that takes something away is followed by a system call that makes the kernel change the same range,
+ * and KVM's MMU notifier then drops what it had built for it, on every vCPU. Intermediate entries are only ever
+ * added: a table once linked stays, since under shadow paging nobody would notice that one was taken out.
  *
- * dune.lock is held by all callers, except pt_mark's. Ring 3 changes entries at the same time, so changes are atomic. */
+ * dune.lock is held by all callers, except pt_mark's. Ring 3 changes entries at the same time, so changes are
+ * atomic. */
 #include "monitor.h"
 
 #define LARGE (512 * PAGE)
@@ -174,7 +176,8 @@ void pt_huge(uintptr_t start, size_t length)
 	}
 }
 
-/* The whole program, but for what a fault upcall needs before it can fault again; and what it owns if that is asked for. */
+/* The whole program, but for what a fault upcall needs before it can fault again; and what it owns if that is asked
+ * for. */
 void pt_drop_all(bool owned)
 {
 	uintptr_t at = 0, ends[3][2] = {
@@ -270,8 +273,8 @@ void pt_mark(uintptr_t start, size_t length)
 	}
 }
 
-/* A fault of the program's that nobody else wants. 0: try again; else the si_code of a SIGSEGV. alone: only this page is
- * filled in. */
+/* A fault of the program's that nobody else wants. 0: try again; else the si_code of a SIGSEGV. alone: only this
+ * page is filled in. */
 int pt_fault(uint64_t root, uintptr_t address, bool write, bool exec, bool alone)
 {
 	struct mapping m;
@@ -293,7 +296,9 @@ int pt_fault(uint64_t root, uintptr_t address, bool write, bool exec, bool alone
 			pte = pte_of(root, address, false);
 			if (!pte)
 				pte = pt_large(root, address);
-			if (!(pte && *pte & PTE_OWNED) && (write ? m.write : exec ? m.exec : m.read || m.exec || m.write)) {
+			if (!(pte && *pte & PTE_OWNED) && (write  ? m.write
+							   : exec ? m.exec
+								  : m.read || m.exec || m.write)) {
 				uint64_t old = pte ? *pte : 0;
 
 				code = 0;

@@ -1,5 +1,5 @@
-/* report.c - what the monitor says: messages, the trace (DUNE_TRACE=file), the report of a crash. No stdio: it must work
- * on any thread at any time. */
+/* report.c - what the monitor says: messages, the trace (DUNE_TRACE=file), the report of a crash. No stdio: it must
+ * work on any thread at any time. */
 #include <stdarg.h>
 
 #include "monitor.h"
@@ -93,9 +93,10 @@ void trace_call(struct thread *t, long number, const long a[6], long result)
 	if (dune.trace <= 0)
 		return;
 	SYS3(write, dune.trace, line,
-	     format(line, sizeof(line), "%d %d call %ld(%lx, %lx, %lx, %lx, %lx, %lx) = %s%ld\n", dune.pid, t->tid, number,
-		    (unsigned long)a[0], (unsigned long)a[1], (unsigned long)a[2], (unsigned long)a[3], (unsigned long)a[4],
-		    (unsigned long)a[5], result == RESTART ? "again " : "", result == RESTART ? 0 : result));
+	     format(line, sizeof(line), "%d %d call %ld(%lx, %lx, %lx, %lx, %lx, %lx) = %s%ld\n", dune.pid, t->tid,
+		    number, (unsigned long)a[0], (unsigned long)a[1], (unsigned long)a[2], (unsigned long)a[3],
+		    (unsigned long)a[4], (unsigned long)a[5], result == RESTART ? "again " : "",
+		    result == RESTART ? 0 : result));
 }
 
 void trace_exit(struct thread *t, const char *what, uint64_t value)
@@ -118,7 +119,8 @@ void report_statistics(void)
 		return;
 	SYS2(prctl, 16 /* PR_GET_NAME */, name);
 	SYS3(write, dune.statistics, line,
-	     format(line, sizeof(line), "%d %s exits %lu calls %lu faults %lu signals %lu flushes %lu slots %u vcpus %u\n",
+	     format(line, sizeof(line),
+		    "%d %s exits %lu calls %lu faults %lu signals %lu flushes %lu slots %u vcpus %u\n",
 		    (int)SYS0(getpid), name, n->exits, n->system_calls, n->faults, n->signals, n->flushes, dune.slots,
 		    dune.vcpus));
 	__builtin_memset(n, 0, sizeof(*n));

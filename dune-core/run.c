@@ -1,9 +1,9 @@
 /* run.c - the loop of each thread: into the guest, out of it, what the exit was for.
  *
- * What a thread's registers are, wherever its vCPU was stopped, is worked out right after each exit (arrive): from then
- * on t->regs is the program's own state and t->at says how ring 3 is to be entered again (depart). That holds inside the
- * nucleus too, whose paths can all be undone or finished from the processor's frame; so a signal is delivered at once
- * and there is no state in which it must wait. */
+ * What a thread's registers are, wherever its vCPU was stopped, is worked out right after each exit (arrive): from
+ * then on t->regs is the program's own state and t->at says how ring 3 is to be entered again (depart). That holds
+ * inside the nucleus too, whose paths can all be undone or finished from the processor's frame; so a signal is
+ * delivered at once and there is no state in which it must wait. */
 #include "monitor.h"
 
 static char *data_of(struct thread *t)
@@ -61,7 +61,8 @@ static bool vsyscall(struct thread *t, uintptr_t address)
 		return false;
 	if (guest_read(&back, t->regs->rsp, 8))
 		return false;
-	t->regs->rax = (uint64_t)sys3(calls[address >> 10 & 3], (long)t->regs->rdi, (long)t->regs->rsi, (long)t->regs->rdx);
+	t->regs->rax =
+		(uint64_t)sys3(calls[address >> 10 & 3], (long)t->regs->rdi, (long)t->regs->rsi, (long)t->regs->rdx);
 	t->regs->rip = back;
 	t->regs->rsp += 8;
 	return true;
@@ -107,7 +108,11 @@ static int fpe_code(struct thread *t, unsigned vector)
 	} else {
 		bits = *(uint16_t *)(t->xsave + 2) & ~*(uint16_t *)t->xsave;
 	}
-	return bits & 1 ? FPE_FLTINV : bits & 4 ? FPE_FLTDIV : bits & 8 ? FPE_FLTOVF : bits & 18 ? FPE_FLTUND : FPE_FLTRES;
+	return bits & 1	   ? FPE_FLTINV
+	       : bits & 4  ? FPE_FLTDIV
+	       : bits & 8  ? FPE_FLTOVF
+	       : bits & 18 ? FPE_FLTUND
+			   : FPE_FLTRES;
 }
 
 static void exception(struct thread *t, unsigned vector)
@@ -136,6 +141,30 @@ static void exception(struct thread *t, unsigned vector)
 	signal_force(t, exceptions[vector].sig, code, address, (int)vector, error);
 }
 
+/* An exception that KVM was about to deliver when it was stopped would be delivered to whatever runs next: a signal
+ * handler, say. It is forgotten: a fault's instruction will cause it again. int3's may have been passed already
+ * (PVM); KVM does not tell that it is to come, so the one that matters, a flush, is done here. (A breakpoint of the
+ * program's own that meets a signal just so is raised in the signal's handler.) */
+static void undelivered(struct thread *t)
+{
+	struct kvm_vcpu_events events;
+	bool flush = t->regs->rip == (uintptr_t)dune_flush_trapped, step;
+
+	if (SYS3(ioctl, t->vcpu->fd, KVM_GET_VCPU_EVENTS, &events) < 0)
+		die(t, "KVM_GET_VCPU_EVENTS failed");
+	if (!events.exception.injected && !events.exception.pending && !flush)
+		return;
+	step = events.exception.nr == 1 && (events.exception.injected || events.exception.pending);
+	events.exception.injected = events.exception.pending = 0;
+	events.flags = 0;
+	if (SYS3(ioctl, t->vcpu->fd, KVM_SET_VCPU_EVENTS, &events) < 0)
+		die(t, "KVM_SET_VCPU_EVENTS failed");
+	if (flush)
+		t->epoch = 0;
+	if (step)
+		signal_force(t, SIGTRAP, TRAP_TRACE, t->regs->rip, 1, 0);
+}
+
 /* A vCPU that was stopped at any instruction: by a signal, mostly. */
 static void stopped(struct thread *t)
 {
@@ -153,8 +182,10 @@ static void stopped(struct thread *t)
 		t->at = AT_USER;
 		return;
 	}
-	if (offset >= PAGE)
+	if (offset >= PAGE) {
+		undelivered(t);
 		return;
+	}
 	if (at < dune_nucleus_user) {
 		/* The call was not made yet. */
 		r->rip = (at < dune_nucleus_go ? r->rcx : *word(t, DATA_SYSCALL_RIP)) - 2;
@@ -255,7 +286,8 @@ static bool careful(struct thread *t, uintptr_t address, uint64_t error)
 	if (!t->careful || address >= USER_END)
 		return false;
 	dune_lock(&dune.lock);
-	there = maps_find(address, &m) || m.start > address || !m.read || !guest_read(&byte, address, 1);
+	/* Only files can be shorter than their mappings; of the vDSO's data the kernel lets nobody read. */
+	there = maps_find(address, &m) || m.start > address || !m.read || !m.file || !guest_read(&byte, address, 1);
 	dune_unlock(&dune.lock);
 	if (there)
 		return false;

@@ -1,12 +1,13 @@
 /* signal.c - signals: the host's handler, the frames that the program's handlers see, and how they return.
  *
- * Invariants. The host's disposition of a signal is the program's, except that signal_host stands for each handler of
- * the program's, with the same SA_RESTART. The host's mask is the program's, so the kernel does the queueing, and the
- * order, sigtimedwait, signalfd and sigpending work without us. From the moment signal_host has run until its signal has
- * been delivered, everything is blocked; t->pending_mask is what was. Only KICK, which is ours (flush.c), is never
- * blocked.
+ * Invariants. The host's disposition of a signal is the program's, except that signal_host stands for each handler
+ * of the program's, with the same SA_RESTART. The host's mask is the program's, so the kernel does the queueing, and
+ * the order, sigtimedwait, signalfd and sigpending work without us. From the moment signal_host has run until its
+ * signal has been delivered, everything is blocked; t->pending_mask is what was. Only KICK, which is ours (flush.c),
+ * is never blocked.
  *
- * signal_host runs on the thread's monitor stack, at any instruction of the monitor. It takes no lock and only records. */
+ * signal_host runs on the thread's monitor stack, at any instruction of the monitor. It takes no lock and only
+ * records. */
 #include <ucontext.h>
 
 #include "monitor.h"
@@ -175,7 +176,7 @@ long signal_altstack(struct thread *t, const long a[6])
 	return error;
 }
 
-/* ---- Frames -------------------------------------------------------------------------------------------------------- */
+/* ---- Frames ------------------------------------------------------------------------------------------------------ */
 
 /* The vector state that a handler, or a new program, begins with. */
 static void reset_xsave(struct thread *t)

@@ -32,6 +32,11 @@ static inline long sys3(long number, long a, long b, long c)
 	return result;
 }
 
+static inline long sys_array(long number, const long a[6])
+{
+	return sys6(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
 #define SYS0(name) sys3(SYS_##name, 0, 0, 0)
 #define SYS1(name, a) sys3(SYS_##name, (long)(a), 0, 0)
 #define SYS2(name, a, b) sys3(SYS_##name, (long)(a), (long)(b), 0)

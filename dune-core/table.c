@@ -1,7 +1,7 @@
 /* table.c - in the program, ring 3: protections, views and lookups in its own page tables.
  *
- * An entry that was changed here has PTE_OWNED, and then the monitor leaves it alone until the kernel's idea of the page
- * changes. Edits are atomic: the monitor and other threads edit too. */
+ * An entry that was changed here has PTE_OWNED, and then the monitor leaves it alone until the kernel's idea of the
+ * page changes. Edits are atomic: the monitor and other threads edit too. */
 #include "monitor.h"
 
 __thread uint64_t dune_root;

@@ -4,9 +4,10 @@
  * tables, by the program in ring 3, which has them mapped. dune.roots has the top-level tables: the first is the one
  * that threads begin with, others are the program's copies (dune_table_clone). In the monitor dune.lock is held.
  *
- * Large entries: a 2 MiB page in the second-lowest table, for anonymous memory that asked for huge pages. Only an empty
- * entry becomes one (pt_huge). It becomes a table again, by an edit in the guest, as soon as anything is done to part of
- * it or its dirty bits are wanted (pt_split): KVM's shadow of it is a page of another kind, and would stay. */
+ * Large entries: a 2 MiB page in the second-lowest table, for anonymous memory that asked for huge pages. Only an
+ * empty entry becomes one (pt_huge). It becomes a table again, by an edit in the guest, as soon as anything is done
+ * to part of it or its dirty bits are wanted (pt_split): KVM's shadow of it is a page of another kind, and would
+ * stay. */
 #include "monitor.h"
 
 /* NULL for an entry that points elsewhere: the program can write anything there. */
@@ -53,8 +54,8 @@ uint64_t *pt_large(uint64_t root, uintptr_t address)
 	return NULL;
 }
 
-/* The entry of the 4 KiB page at address. NULL if there is none and it was not to be made, or no memory, or it is part of
- * a large page. */
+/* The entry of the 4 KiB page at address. NULL if there is none and it was not to be made, or no memory, or it is
+ * part of a large page. */
 uint64_t *pte_of(uint64_t root, uintptr_t address, bool create)
 {
 	uint64_t *table = table_at(root), *entry;

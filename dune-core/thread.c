@@ -1,11 +1,13 @@
 /* thread.c - threads and processes: clone in all its forms, and how each ends.
  *
- * A thread of the program is a thread of the host with a monitor stack and a vCPU, both from pools. vfork (and whatever
- * else shares memory without being a thread) is the same with a process of its own; its parent waits in the kernel and
- * then takes the vCPU back, whichever way the child went. fork copies the monitor with all its state; the child throws
- * away what belonged to other threads, and makes its own VM, into which the page tables that came along fit.
+ * A thread of the program is a thread of the host with a monitor stack and a vCPU, both from pools. vfork (and
+ * whatever else shares memory without being a thread) is the same with a process of its own; its parent waits in the
+ * kernel and then takes the vCPU back, whichever way the child went. fork copies the monitor with all its state; the
+ * child throws away what belonged to other threads, and makes its own VM, into which the page tables that came along
+ * fit.
  *
- * Fork with other threads running: both locks are held across it, so the tables and pools are consistent in the child. */
+ * Fork with other threads running: both locks are held across it, so the tables and pools are consistent in the
+ * child. */
 #include <sched.h>
 #include <sys/mman.h>
 
@@ -149,7 +151,8 @@ static long clone_sharing(struct thread *t, const long a[6], uint64_t mask)
 		} else if (child->vcpu) {
 			child->sighand = sighand_new();
 			if (child->sighand)
-				__builtin_memcpy(child->sighand->action, t->sighand->action, sizeof(t->sighand->action));
+				__builtin_memcpy(child->sighand->action, t->sighand->action,
+						 sizeof(t->sighand->action));
 		}
 		if (!child->vcpu || !child->sighand) {
 			if (child->vcpu)

@@ -1,10 +1,11 @@
 /* upcall.S - ring 3's side of a page fault, and the int3 that asks the nucleus for a flush.
  *
- * The nucleus arrives here by an iretq whose frame the monitor prepared, with rsp = the end of the vCPU's upcall stack,
- * rax in DATA_RAX, and everything else as the program had it. The processor's frame is still on the ring-0
- * stack and would be overwritten by another fault; it is copied to the upcall stack first, which never faults. A fault
- * in a handler (another range's, or the program's memory that is not filled in yet) nests below the first one: whether
- * that is so is seen from the interrupted rsp, so there is no state that a siglongjmp out of a handler could leave wrong.
+ * The nucleus arrives here by an iretq whose frame the monitor prepared, with rsp = the end of the vCPU's upcall
+ * stack, rax in DATA_RAX, and everything else as the program had it. The processor's frame is still on the ring-0
+ * stack and would be overwritten by another fault; it is copied to the upcall stack first, which never faults. A
+ * fault in a handler (another range's, or the program's memory that is not filled in yet) nests below the first one:
+ * whether that is so is seen from the interrupted rsp, so there is no state that a siglongjmp out of a handler could
+ * leave wrong.
  *
  * All registers, vector ones included, are the program's again at the final iretq, which runs in ring 3. */
 #include "layout.h"
@@ -98,10 +99,11 @@ dune_upcall_copied:
 	iretq
 	.size dune_upcall_entry, . - dune_upcall_entry
 
-/* A system call of the program's, from dune_nucleus_user: rcx is the area, the return address is on the stack, r11 has the
- * flags, all else is as at the SYSCALL instruction. The handler gets what is pushed here, and may change rax. While it
- * runs, its own system calls go to the monitor. It returns 0 to go on behind the call, or else the call is made: the
- * SYSCALL instruction runs again, with DATA_SKIP, so that also fork and sigreturn are as without a handler. */
+/* A system call of the program's, from dune_nucleus_user: rcx is the area, the return address is on the stack, r11
+ * has the flags, all else is as at the SYSCALL instruction. The handler gets what is pushed here, and may change
+ * rax. While it runs, its own system calls go to the monitor. It returns 0 to go on behind the call, or else the
+ * call is made: the SYSCALL instruction runs again, with DATA_SKIP, so that also fork and sigreturn are as without a
+ * handler. */
 	.globl dune_syscall_entry
 	.hidden dune_syscall_entry
 	.type dune_syscall_entry, @function

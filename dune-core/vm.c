@@ -27,7 +27,8 @@ static struct {
 	uint32_t nent, padding;
 	struct kvm_cpuid_entry2 entries[160];
 } cpuid;
-_Static_assert(offsetof(struct kvm_cpuid2, entries) == 8 && offsetof(struct kvm_msrs, entries) == 8, "KVM's structures");
+_Static_assert(offsetof(struct kvm_cpuid2, entries) == 8 && offsetof(struct kvm_msrs, entries) == 8,
+	       "KVM's structures");
 
 static long vm_ioctl(unsigned long request, long argument)
 {
@@ -76,6 +77,7 @@ static uint64_t descriptor(bool code, unsigned dpl)
 static void write_area(struct vcpu *v)
 {
 	char *a = v->area, *data = a + AREA_DATA;
+	uint64_t top;
 	uint64_t *gdt = (uint64_t *)(data + DATA_GDT), tss = (uintptr_t)data + DATA_TSS;
 	uint64_t *frame = (uint64_t *)(data + DATA_UPCALL_FRAME);
 	uint64_t *idt = (uint64_t *)(data + DATA_IDT);
@@ -88,7 +90,8 @@ static void write_area(struct vcpu *v)
 	gdt[USER_CS / 8] = descriptor(true, 3);
 	gdt[TSS_SELECTOR / 8] = 0x67 | (tss & 0xffffff) << 16 | 0x8bUL << 40 | (tss >> 24 & 0xff) << 56;
 	gdt[TSS_SELECTOR / 8 + 1] = tss >> 32;
-	*(uint64_t *)(data + DATA_TSS + 4) = (uintptr_t)data + DATA_TOP;
+	top = (uintptr_t)data + DATA_TOP; /* rsp0, which is not aligned */
+	__builtin_memcpy(data + DATA_TSS + 4, &top, sizeof(top));
 	*(uint16_t *)(data + DATA_TSS + 102) = 104;
 	for (unsigned vector = 0; vector < 32; vector++) {
 		uint64_t entry = (uintptr_t)a + (uintptr_t)(dune_nucleus_vectors - dune_nucleus) + 16 * vector;
@@ -129,7 +132,8 @@ void vcpu_set_syscall(struct vcpu *v)
 {
 	char *data = v->area + AREA_DATA, *go = v->area + (dune_nucleus_go - dune_nucleus);
 
-	/* From ring 0 the way to ring 3 is sysret; from ring 3 (the self-test has seen which by now) the jump that is there. */
+	/* From ring 0 the way to ring 3 is sysret; from ring 3 (the self-test has seen which by now) the jump that
+	 * is there. */
 	__builtin_memcpy(go, dune.syscall_at_cpl3 ? dune_nucleus_go : "\x48\x0f\x07", 3);
 	*(uint64_t *)(data + DATA_SYSCALL_ENTRY) = (uintptr_t)dune_syscall_entry;
 	*(uint64_t *)(data + DATA_SYSCALL_HANDLER) = dune.syscall_handler;

@@ -1,8 +1,9 @@
-/* test-dune-attack.c - isolation, tried: privileged instructions from ring 3 fault as they do natively; then children that
- * spoil what ring 3 can reach: page-table entries that point at guest-physical memory without a slot, at random, at the
- * page tables, at the exit page; wild contents of the top-level table; jumps into the nucleus; its code, descriptor tables
- * and stack overwritten; the monitor's memory read and written; made-up hypercalls. Each child may die, with a message or
- * a signal, or go on; the parent, its memory and a bystander process notice nothing, and no child hangs.
+/* test-dune-attack.c - isolation, tried: privileged instructions from ring 3 fault as they do natively; then
+ * children that spoil what ring 3 can reach: page-table entries that point at guest-physical memory without a slot,
+ * at random, at the page tables, at the exit page; wild contents of the top-level table; jumps into the nucleus; its
+ * code, descriptor tables and stack overwritten; the monitor's memory read and written; made-up hypercalls. Each
+ * child may die, with a message or a signal, or go on; the parent, its memory and a bystander process notice
+ * nothing, and no child hangs.
  *
  * TEST-FLAGS: link=dune asan=no tsan=no timeout=240 */
 #include "dune-check.h"
@@ -58,8 +59,8 @@ static void privileged(void)
 	signal(SIGILL, SIG_DFL);
 }
 
-/* The area of this thread's vCPU: the nucleus's address is in LSTAR, which ring 3 cannot read; but its page tables say which
- * executable page lies where areas do in guest-physical memory. */
+/* The area of this thread's vCPU: the nucleus's address is in LSTAR, which ring 3 cannot read; but its page tables
+ * say which executable page lies where areas do in guest-physical memory. */
 static char *area;
 static uint64_t *root;
 static int look(const struct dune_entry *e, void *argument)
@@ -111,8 +112,18 @@ static void at_exit_page(void)
 	for (int i = 0; i < 4096; i += 8)
 		victim[i] = 1;
 }
-static void reserved_bits(void) { *entry_of(victim) = 0x000ff00000000067UL; dune_flush_local(); *(volatile char *)victim = 1; }
-static void execute_nothing(void) { point_at(0xb0000000); *entry_of(victim) &= ~(1UL << 63); ((void (*)(void))victim)(); }
+static void reserved_bits(void)
+{
+	*entry_of(victim) = 0x000ff00000000067UL;
+	dune_flush_local();
+	*(volatile char *)victim = 1;
+}
+static void execute_nothing(void)
+{
+	point_at(0xb0000000);
+	*entry_of(victim) &= ~(1UL << 63);
+	((void (*)(void))victim)();
+}
 static void wild_root(void)
 {
 	uint64_t seed = 5;
@@ -206,7 +217,8 @@ static void monitor_read(void)
 		unsigned long start, end;
 		char rights[5];
 
-		if (sscanf(line, "%lx-%lx %4s", &start, &end, rights) == 3 && rights[1] == 'w' && end - start > (64 << 20))
+		if (sscanf(line, "%lx-%lx %4s", &start, &end, rights) == 3 && rights[1] == 'w' &&
+		    end - start > (64 << 20))
 			for (unsigned long at = start; at < end; at += step())
 				sum += *(volatile char *)at;
 	}
@@ -221,7 +233,8 @@ static void monitor_write(void)
 		unsigned long start, end;
 		char rights[5];
 
-		if (sscanf(line, "%lx-%lx %4s", &start, &end, rights) == 3 && rights[1] == 'w' && end - start > (64 << 20))
+		if (sscanf(line, "%lx-%lx %4s", &start, &end, rights) == 3 && rights[1] == 'w' &&
+		    end - start > (64 << 20))
 			for (unsigned long at = end - 8; at > start; at -= step())
 				*(volatile long *)at = 0x4141414141414141;
 	}
@@ -240,10 +253,10 @@ static const struct {
 	void (*fn)(void);
 } attacks[] = {
 #define A(x) { #x, x }
-	A(no_slot_read), A(no_slot_write), A(far_away), A(at_apic), A(at_exit_page), A(reserved_bits), A(execute_nothing),
-	A(wild_root), A(empty_root), A(root_at_itself), A(wild_tables), A(jump_syscall), A(jump_sysret), A(jump_cr3),
-	A(jump_all), A(store_exits), A(spoil_idt), A(spoil_gdt), A(spoil_tss), A(spoil_code), A(take_ring0),
-	A(monitor_read), A(monitor_write), A(hypercalls),
+	A(no_slot_read),    A(no_slot_write), A(far_away),   A(at_apic),	A(at_exit_page),  A(reserved_bits),
+	A(execute_nothing), A(wild_root),     A(empty_root), A(root_at_itself), A(wild_tables),	  A(jump_syscall),
+	A(jump_sysret),	    A(jump_cr3),      A(jump_all),   A(store_exits),	A(spoil_idt),	  A(spoil_gdt),
+	A(spoil_tss),	    A(spoil_code),    A(take_ring0), A(monitor_read),	A(monitor_write), A(hypercalls),
 };
 
 int main(void)

@@ -1,5 +1,5 @@
-/* test-dune-dirty.c - dirty bits, exactly: 0 missed, 0 extra. Single-threaded patterns of 0, 1, 10, 50 and 100 % of pages;
- * then with the address-space calls that move, throw away or copy pages, with fork, and a range of 4 GiB.
+/* test-dune-dirty.c - dirty bits, exactly: 0 missed, 0 extra. Single-threaded patterns of 0, 1, 10, 50 and 100 % of
+ * pages; then with the address-space calls that move, throw away or copy pages, with fork, and a range of 4 GiB.
  *
  * TEST-FLAGS: link=dune asan=no tsan=no short=yes timeout=240 */
 #include "dune-check.h"

@@ -1,6 +1,6 @@
-/* test-dune-fork.c - processes in Dune mode: fork, vfork, posix_spawn, exec, system, popen; fork of a process with threads
- * in any state; what a child inherits (memory, mask, handlers, alternate stack, thread-local storage, vector state); how
- * it ends; grandchildren; the monitor's descriptors, which the program can neither close nor replace.
+/* test-dune-fork.c - processes in Dune mode: fork, vfork, posix_spawn, exec, system, popen; fork of a process with
+ * threads in any state; what a child inherits (memory, mask, handlers, alternate stack, thread-local storage, vector
+ * state); how it ends; grandchildren; the monitor's descriptors, which the program can neither close nor replace.
  *
  * TEST-FLAGS: link=dune asan=no tsan=no short=yes timeout=300 */
 #include "dune-check.h"
@@ -169,7 +169,8 @@ static void ways(void)
 __asm__("	.text\n"
 	"	.globl clone_on\n"
 	"clone_on:\n"
-	"	mov %rdi, %rsi; mov $17, %edi; xor %edx, %edx; xor %r10d, %r10d; xor %r8d, %r8d; mov $56, %eax; syscall\n"
+	"	mov %rdi, %rsi; mov $17, %edi; xor %edx, %edx; xor %r10d, %r10d; xor %r8d, %r8d; mov $56, %eax; "
+	"syscall\n"
 	"	test %rax, %rax; jz 1f; ret\n"
 	"1:	push $11; pop %rdi; mov $60, %eax; syscall\n");
 

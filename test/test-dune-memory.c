@@ -1,6 +1,6 @@
-/* test-dune-memory.c - address spaces: reservations of 100 GiB, sparsely used; more chunks of addresses than there are
- * memory slots, one after the other (DUNE_MAX_SLOTS makes them few); stacks that grow; shared files, and what one mapping
- * writes another one reads; MAP_FIXED over what is in use; MADV_DONTFORK; System V shared memory; brk.
+/* test-dune-memory.c - address spaces: reservations of 100 GiB, sparsely used; more chunks of addresses than there
+ * are memory slots, one after the other (DUNE_MAX_SLOTS makes them few); stacks that grow; shared files, and what
+ * one mapping writes another one reads; MAP_FIXED over what is in use; MADV_DONTFORK; System V shared memory; brk.
  *
  * TEST-FLAGS: link=dune asan=no tsan=no short=yes timeout=120 env:DUNE_MAX_SLOTS=60 */
 #include "dune-check.h"
@@ -87,7 +87,8 @@ static void files(void)
 	b[3 * PAGE] = 'p';
 	CHECK_EQ(a[3 * PAGE], 'x');
 	/* Over a part of it. */
-	CHECK(mmap((void *)(b + 3 * PAGE), PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 4 * (off_t)PAGE) == b + 3 * PAGE);
+	CHECK(mmap((void *)(b + 3 * PAGE), PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 4 * (off_t)PAGE) ==
+	      b + 3 * PAGE);
 	CHECK_EQ(b[3 * PAGE], 'y');
 	if (!sigsetjmp(back, 1)) {
 		b[3 * PAGE] = 1;

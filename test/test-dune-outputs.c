@@ -46,7 +46,8 @@ static long call(long number, long a, long b, long c, long d, long e, long f)
 	return syscall(number, a, b, c, d, e, f);
 }
 #define C(number, ...) call_padded(SYS_##number, __VA_ARGS__, 0, 0, 0, 0, 0)
-#define call_padded(number, a, b, c, d, e, f, ...) call(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+#define call_padded(number, a, b, c, d, e, f, ...)                                                                     \
+	call(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 static void feed(size_t length)
 {
@@ -212,7 +213,13 @@ static long do_waitid(char *o)
 	return C(waitid, P_PID, pid, o, WEXITED, 0);
 }
 static long do_uname(char *o) { return C(uname, o); }
-static long do_getdents64(char *o) { int fd = open("/proc/self", O_RDONLY); long r = C(getdents64, fd, o, 600); close(fd); return r; }
+static long do_getdents64(char *o)
+{
+	int fd = open("/proc/self", O_RDONLY);
+	long r = C(getdents64, fd, o, 600);
+	close(fd);
+	return r;
+}
 static long do_getcwd(char *o) { return C(getcwd, o, 3000); }
 static long do_readlink(char *o) { return C(readlink, "/proc/self/exe", o, 3000); }
 static long do_readlinkat(char *o) { return C(readlinkat, AT_FDCWD, "/proc/self/exe", o, 10); }
@@ -315,21 +322,27 @@ static long do_clock_gettime(char *o) { return C(clock_gettime, CLOCK_REALTIME, 
 static long do_clock_getres(char *o) { return C(clock_getres, CLOCK_REALTIME, o); }
 static volatile int alarms;
 static void on_alarm(int sig) { alarms++; }
+static long stop_alarm(bool interrupted)
+{
+	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
+	return interrupted ? 0 : -1;
+}
+
 static long do_nanosleep(char *o)
 {
-	struct timespec t = { 5, 0 };
-	struct itimerval alarm_at = { { 0, 0 }, { 0, 20000 } };
+	struct timespec t = { 30, 0 };
+	struct itimerval alarm_at = { { 0, 20000 }, { 0, 20000 } };
 
 	setitimer(ITIMER_REAL, &alarm_at, NULL);
-	return C(nanosleep, &t, o) < 0 && errno == EINTR ? 0 : -1;
+	return stop_alarm(C(nanosleep, &t, o) < 0 && errno == EINTR);
 }
 static long do_clock_nanosleep(char *o)
 {
-	struct timespec t = { 5, 0 };
-	struct itimerval alarm_at = { { 0, 0 }, { 0, 20000 } };
+	struct timespec t = { 30, 0 };
+	struct itimerval alarm_at = { { 0, 20000 }, { 0, 20000 } };
 
 	setitimer(ITIMER_REAL, &alarm_at, NULL);
-	return C(clock_nanosleep, CLOCK_MONOTONIC, 0, &t, o) < 0 && errno == EINTR ? 0 : -1;
+	return stop_alarm(C(clock_nanosleep, CLOCK_MONOTONIC, 0, &t, o) < 0 && errno == EINTR);
 }
 static long do_get_robust_list(char *o) { long n; return C(get_robust_list, 0, o, &n); }
 static long do_splice(char *o)
@@ -435,17 +448,88 @@ static const struct {
 	long (*fn)(char *);
 } cases[] = {
 #define T(x) { #x, do_##x }
-	T(read), T(pread), T(readv), T(preadv), T(recvfrom), T(recvfrom_address), T(recvmsg), T(recvmsg_control),
-	T(recvmmsg), T(stat), T(lstat), T(fstat), T(newfstatat), T(statx), T(statfs), T(fstatfs), T(pipe), T(pipe2),
-	T(socketpair), T(getitimer), T(setitimer), T(sendfile), T(getsockname), T(getpeername), T(accept), T(getsockopt),
-	T(wait4), T(wait4_usage), T(waitid), T(uname), T(getdents64), T(getcwd), T(readlink), T(readlinkat),
-	T(gettimeofday), T(getrlimit), T(prlimit64), T(getrusage), T(sysinfo), T(times), T(getgroups), T(getresuid),
-	T(getresgid), T(capget), T(rt_sigpending), T(rt_sigprocmask), T(rt_sigaction), T(sigaltstack),
-	T(rt_sigtimedwait), T(sched_getparam), T(sched_rr_get_interval), T(sched_getattr), T(sched_getaffinity),
-	T(adjtimex), T(time), T(epoll_wait), T(epoll_pwait), T(poll), T(select), T(timer_create), T(timerfd_gettime),
-	T(timerfd_settime), T(clock_gettime), T(clock_getres), T(nanosleep), T(clock_nanosleep), T(get_robust_list),
-	T(splice), T(getcpu), T(getrandom), T(process_vm_readv), T(process_vm_writev), T(mincore), T(fcntl_getlk),
-	T(fionread), T(prctl_name), T(futex_wake_op), T(shmctl), T(semctl), T(msgrcv), T(name_to_handle_at), T(set_tid),
+	T(read),
+	T(pread),
+	T(readv),
+	T(preadv),
+	T(recvfrom),
+	T(recvfrom_address),
+	T(recvmsg),
+	T(recvmsg_control),
+	T(recvmmsg),
+	T(stat),
+	T(lstat),
+	T(fstat),
+	T(newfstatat),
+	T(statx),
+	T(statfs),
+	T(fstatfs),
+	T(pipe),
+	T(pipe2),
+	T(socketpair),
+	T(getitimer),
+	T(setitimer),
+	T(sendfile),
+	T(getsockname),
+	T(getpeername),
+	T(accept),
+	T(getsockopt),
+	T(wait4),
+	T(wait4_usage),
+	T(waitid),
+	T(uname),
+	T(getdents64),
+	T(getcwd),
+	T(readlink),
+	T(readlinkat),
+	T(gettimeofday),
+	T(getrlimit),
+	T(prlimit64),
+	T(getrusage),
+	T(sysinfo),
+	T(times),
+	T(getgroups),
+	T(getresuid),
+	T(getresgid),
+	T(capget),
+	T(rt_sigpending),
+	T(rt_sigprocmask),
+	T(rt_sigaction),
+	T(sigaltstack),
+	T(rt_sigtimedwait),
+	T(sched_getparam),
+	T(sched_rr_get_interval),
+	T(sched_getattr),
+	T(sched_getaffinity),
+	T(adjtimex),
+	T(time),
+	T(epoll_wait),
+	T(epoll_pwait),
+	T(poll),
+	T(select),
+	T(timer_create),
+	T(timerfd_gettime),
+	T(timerfd_settime),
+	T(clock_gettime),
+	T(clock_getres),
+	T(nanosleep),
+	T(clock_nanosleep),
+	T(get_robust_list),
+	T(splice),
+	T(getcpu),
+	T(getrandom),
+	T(process_vm_readv),
+	T(process_vm_writev),
+	T(mincore),
+	T(fcntl_getlk),
+	T(fionread),
+	T(prctl_name),
+	T(futex_wake_op),
+	T(shmctl),
+	T(semctl),
+	T(msgrcv),
+	T(name_to_handle_at),
+	T(set_tid),
 };
 
 int main(void)

@@ -7,7 +7,7 @@
 # It boots a kernel with a file system in memory that holds busybox, the tests and the libraries that they need; /init
 # loads the modules, runs each test and prints a line for it.
 #
-# TEST-FLAGS: asan=no tsan=no once=yes alone=yes timeout=900
+# TEST-FLAGS: asan=no tsan=no once=yes alone=yes timeout=1600
 set -u
 : "${BUILD:=$(pwd)/build}"
 skip() { echo "SKIP: $*"; exit 77; }
@@ -29,12 +29,14 @@ root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 mkdir -p "$root"/{bin,lib64,lib,proc,sys,dev,tmp,t}
 cp "$busybox" "$root/bin/busybox"
-for name in sh mount insmod rmmod poweroff cat echo ls sort true sleep env seq grep wc; do
+for name in sh mkdir mount insmod rmmod poweroff cat echo ls sed sort true sleep env seq grep wc; do
 	ln -s busybox "$root/bin/$name"
 done
 for module in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd; do
 	cp "$modules/$module.ko" "$root/"
 done
+# DUNE_QEMU_BENCH=1: the micro-benchmarks too, for docs/dune.md.
+[ -z "${DUNE_QEMU_BENCH-}" ] || cp "$BUILD/bench/dune-micro" "$root/bin/"
 # The dynamic linker by its own path, all else where it looks.
 copy_libraries() {
 	local line file
@@ -80,6 +82,7 @@ for npt in ${DUNE_QEMU_NPT-1 0}; do
 		[ \$test != memory ] || export DUNE_MAX_SLOTS=60 # as its TEST-FLAGS say
 		/t/test-dune-\$test
 		echo "RESULT npt=\$npt \$test \$?"
+		echo "at \$(cat /proc/uptime | sed "s/\..*//") s"
 		unset DUNE_MAX_SLOTS
 	done
 	dune-run bash -c 'for i in 1 2 3; do echo \$i; done | sort -r | while read x; do echo "line \$x"; done; exit 7' >/tmp/out 2>&1
@@ -88,6 +91,7 @@ for npt in ${DUNE_QEMU_NPT-1 0}; do
 	[ "\$(dune-run perl -e 'my \$s = 0; \$s += \$_ for 1..1000; print \$s, "\n"; print \`echo sub\`')" = "500500
 sub" ]
 	echo "RESULT npt=\$npt perl \$?"
+	[ ! -x /bin/dune-micro ] || dune-micro --quick
 	rmmod kvm_amd
 done
 echo "RESULT end 0"
@@ -98,7 +102,7 @@ chmod +x "$root/init"
 (cd "$root" && find . | cpio -o -H newc 2>/dev/null | gzip -1) >"$root.gz"
 trap 'rm -rf "$root" "$root.gz"' EXIT
 
-timeout "${DUNE_QEMU_TIMEOUT:-800}" qemu-system-x86_64 -accel tcg,thread=single -cpu EPYC,+svm,+npt -smp 1 -m 2048 \
+timeout "${DUNE_QEMU_TIMEOUT:-1500}" qemu-system-x86_64 -accel tcg,thread=single -cpu EPYC,+svm,+npt -smp 1 -m 2048 \
 	-nographic -no-reboot -kernel "$kernel" -initrd "$root.gz" \
 	-append "console=ttyS0 quiet rdinit=/init panic=-1 mitigations=off" </dev/null >"$root/output" 2>&1
 tr -d '\r' <"$root/output" >"$root/console"

@@ -1,6 +1,6 @@
-/* test-dune-syscall.c - a handler for system calls in the program: it sees each call with its arguments, emulates some and
- * passes others on, fork and signals among them; registers, flags and vector state are kept; no exit for what it
- * emulates; its own calls do not come to it; threads, signals while calls are on their way.
+/* test-dune-syscall.c - a handler for system calls in the program: it sees each call with its arguments, emulates
+ * some and passes others on, fork and signals among them; registers, flags and vector state are kept; no exit for
+ * what it emulates; its own calls do not come to it; threads, signals while calls are on their way.
  *
  * TEST-FLAGS: link=dune asan=no tsan=no short=yes timeout=120 */
 #include "dune-check.h"
@@ -85,8 +85,8 @@ int main(void)
 	CHECK_EQ(syscall(SYS_getpid), getpid());
 	/* Registers and flags: all that a system call keeps. */
 	for (int i = 0; i < 100; i++) {
-		register uint64_t r10 __asm__("r10") = 4, r8 __asm__("r8") = 5, r9 __asm__("r9") = 6, r12 __asm__("r12") = 7,
-				  r15 __asm__("r15") = 8;
+		register uint64_t r10 __asm__("r10") = 4, r8 __asm__("r8") = 5, r9 __asm__("r9") = 6,
+				      r12 __asm__("r12") = 7, r15 __asm__("r15") = 8;
 		uint64_t rax = i % 2 ? 100001 : SYS_getpid, rdi = 1, rsi = 2, rdx = 3, rbx = 9, flags;
 		double y = x;
 
@@ -96,7 +96,8 @@ int main(void)
 				 :
 				 : "rcx", "r11", "memory", "cc");
 		CHECK_EQ(rax, i % 2 ? 4242 : getpid());
-		CHECK(rdi == 1 && rsi == 2 && rdx == 3 && r10 == 4 && r8 == 5 && r9 == 6 && r12 == 7 && r15 == 8 && rbx == 9);
+		CHECK(rdi == 1 && rsi == 2 && rdx == 3 && r10 == 4 && r8 == 5 && r9 == 6 && r12 == 7 && r15 == 8 &&
+		      rbx == 9);
 		CHECK(y == 1.5 && flags & 1);
 	}
 	/* Children: the call that makes them is passed on; they keep the handler. */

@@ -133,7 +133,8 @@ int main(void)
 	CHECK_EQ(dune_dirty_track((char *)base, N * PAGE), 0);
 	CHECK_EQ(dune_lookup((void *)16, &entry), -ENOENT);
 	CHECK_EQ(dune_lookup((char *)base + 5, &entry), 0);
-	CHECK(entry.address == (uintptr_t)base && entry.rights == (DUNE_READ | DUNE_WRITE) && !entry.dirty && !entry.owned);
+	CHECK(entry.address == (uintptr_t)base && entry.rights == (DUNE_READ | DUNE_WRITE) && !entry.dirty &&
+	      !entry.owned);
 	base[0] = 1;
 	CHECK(!dune_lookup((char *)base, &entry) && entry.dirty && entry.accessed);
 
@@ -196,7 +197,8 @@ int main(void)
 	for (int i = 0; i < N; i++)
 		base[i * PAGE] = 3;
 	CHECK_EQ(dune_protect((char *)base, 2 * PAGE, 0), 0);
-	CHECK(mmap((char *)base, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == base);
+	CHECK(mmap((char *)base, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+	      base);
 	base[0] = 1;
 	/* Unmapped memory cannot be given rights. */
 	CHECK(!munmap(view, N * PAGE));
