@@ -108,3 +108,16 @@ bench-dune: $(BUILD)/bench/dune-micro
 .PHONY: dropin
 dropin: $(LIBRARIES) $(BENCH)/observe-bdw.so
 	benchmarks/dropin.py $(BUILD) $(DROPIN)
+
+# What dirty sources cost: make bench-dirty.
+$(BENCH)/micro-dirty: benchmarks/micro-dirty.c $(CORE_OBJECTS) $(BUILD)/flags | $(INCLUDES)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(BENCH_CFLAGS) -fvisibility=hidden $(LDFLAGS) -o $@ $< $(CORE_OBJECTS) $(LIBS)
+.PHONY: bench-dirty bench-pauses
+bench-dirty: $(BENCH)/micro-dirty
+	$(BENCH)/micro-dirty
+
+# The longest stop with a large live cache, beside Boehm's collector: make bench-pauses [MIB=1024] [ROUNDS=3].
+bench-pauses: $(LIBRARIES) $(BENCH)/live-cache-gcdune $(BENCH)/live-cache-boehm $(BENCH)/observe-bdw.so
+	benchmarks/pauses.py $(BUILD) $(or $(MIB),1024) $(or $(ROUNDS),3)
