@@ -32,7 +32,7 @@ static _Atomic(gcdune_oom_fn) oom_handler;
 /* ---- The slow path ---- */
 
 /* Pieces of the sweep that a thread does before it takes fresh memory rather than look further. */
-enum { SWEEP_PIECES = 8, SWEEP_PIECE = 64 };
+enum { SWEEP_PIECES = 8, SWEEP_PIECE = 32 };
 
 /* Markers may look at the block while it changes: its use comes last. */
 static void make_small(uint32_t index, unsigned kind, unsigned cls, uint32_t states)
@@ -66,8 +66,7 @@ static bool next_block(struct gcdune_run *run, unsigned kind, unsigned cls)
 	run->block = GCDUNE_NO_BLOCK;
 	index = gcdune_sweep_pop(kind, cls);
 	for (unsigned n = 0; index == GCDUNE_NO_BLOCK && n < SWEEP_PIECES && heap->sweeping; n++) {
-		if (!gcdune_sweep_some(SWEEP_PIECE) || heap->swept >= heap->sweep_limit)
-			n = SWEEP_PIECES;
+		gcdune_sweep_some(SWEEP_PIECE);
 		index = gcdune_sweep_pop(kind, cls);
 	}
 	if (index == GCDUNE_NO_BLOCK) {

@@ -170,20 +170,6 @@ static void preclean(enum gcdune_cycle_reason reason)
 	cycle_record.gave_up = before > 4 * SHORT;
 }
 
-/* In step, so that threads do not get blocks to fill whose writes would still be recorded. */
-static void disarm_and_sweep(void)
-{
-	enum { STEP = 128 }; /* 8 MiB: about 150 microseconds */
-	uint32_t edge = __atomic_load_n(&heap->spaces[GCDUNE_SPACE_SCANNED].edge, __ATOMIC_ACQUIRE);
-
-	for (uint32_t i = 0; i < edge; i += STEP) {
-		uint32_t to = edge - i < STEP ? edge : i + STEP;
-
-		gcdune_remark_disarm(i, to);
-		gcdune_sweep_up_to(to);
-	}
-}
-
 static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool concurrent)
 {
 	enum { BEGIN, ARM, FLIP, MARK, PRECLEAN, STOP, REMARK, FINALIZE, VERIFY, END, SWEEP, OVER } phase = BEGIN;
@@ -280,9 +266,7 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			heap->live_bytes = marked.bytes;
 			heap->leaf_bytes = marked.leaf_bytes;
 			heap->young_bytes = marked.young_bytes;
-			gcdune_sweep_begin();
-			if (concurrent)
-				heap->sweep_limit = 0;
+			gcdune_sweep_begin(concurrent);
 			if (gcdune_options.verify)
 				gcdune_verify_swept();
 			gcdune_pacer_cycle_end(concurrent);
@@ -296,11 +280,9 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			phase = SWEEP;
 			break;
 		case SWEEP:
-			if (concurrent) {
-				disarm_and_sweep();
+			gcdune_sweep_finish();
+			if (concurrent)
 				gcdune_roots_forget();
-			}
-			gcdune_sweep_up_to(heap->nblocks);
 			gcdune_pacer_release(false);
 			concurrent_over(GCDUNE_CONCURRENT_SWEEP);
 			cycle_record.concurrent = concurrent;
@@ -436,17 +418,19 @@ enum { SLEEP_LEAST = 50000, SLEEP_MOST = 400000 };
 
 void gcdune_cycle_throttle(struct gcdune_thread *thread, unsigned times)
 {
-	uint64_t begin = gcdune_os_now(), ran = begin - thread->awake_since, due = ran * times;
+	uint64_t cpu = gcdune_os_thread_time(), ran = cpu - thread->awake_since;
 
-	if (ran > 20000000) { /* it was not held back just before: start from here */
-		thread->awake_since = begin;
-		return;
-	}
+	if (ran > SLEEP_MOST) /* it was not held back all that time */
+		ran = SLEEP_MOST;
+	uint64_t due = ran * times;
+
 	if (due < SLEEP_LEAST || thread->critical || gcdune_cycle_locked_here())
 		return;
+	uint64_t begin = gcdune_os_now();
+
 	gcdune_os_sleep(due < SLEEP_MOST ? due : SLEEP_MOST);
-	thread->awake_since = gcdune_os_now();
-	gcdune_stats_lost(thread, GCDUNE_LOST_SLEEP, begin, thread->awake_since);
+	thread->awake_since = cpu;
+	gcdune_stats_lost(thread, GCDUNE_LOST_SLEEP, begin, gcdune_os_now());
 }
 
 void gcdune_cycle_due(struct gcdune_thread *thread)
@@ -459,16 +443,18 @@ void gcdune_cycle_due(struct gcdune_thread *thread)
 	}
 	unsigned debt = gcdune_pacer_debt(&sleep);
 
-	if (!debt || thread->critical || gcdune_cycle_locked_here())
+	if (thread->critical || gcdune_cycle_locked_here())
 		return;
-	uint64_t begin = gcdune_os_now();
+	if (debt) {
+		uint64_t begin = gcdune_os_now();
 
-	gcdune_critical_enter(thread);
-	bool helped = gcdune_mark_assist(debt);
+		gcdune_critical_enter(thread);
+		bool helped = gcdune_mark_assist(debt);
 
-	gcdune_critical_leave(thread);
-	if (helped)
-		gcdune_stats_lost(thread, GCDUNE_LOST_ASSIST, begin, gcdune_os_now());
+		gcdune_critical_leave(thread);
+		if (helped)
+			gcdune_stats_lost(thread, GCDUNE_LOST_ASSIST, begin, gcdune_os_now());
+	}
 	if (sleep)
 		gcdune_cycle_throttle(thread, sleep);
 }

@@ -174,7 +174,7 @@ struct gcdune_heap {
 	uint64_t released; /* bytes given back to the kernel */
 	_Atomic bool grew; /* an event is due */
 	uint32_t swept;	      /* the sweep has come so far (sweep.c) */
-	uint32_t sweep_limit; /* and may go so far for now */
+	uint32_t disarmed;    /* pages of scanned blocks below are no longer tracked, where that matters */
 	bool sweeping;	      /* and is not done */
 
 	/* Pacing (pacer.c). */

@@ -116,16 +116,19 @@ void gcdune_pacer_cycle_end(bool concurrent)
 
 unsigned gcdune_pacer_debt(unsigned *sleep)
 {
-	int64_t over = heap->allocated - heap->trigger, share = (int64_t)MAX(allowance, 2 * LEAST);
+	int64_t from = heap->marking ? heap->trigger : (int64_t)allowance;
+	int64_t over = heap->allocated - from, share = (int64_t)MAX(allowance, 2 * LEAST);
 
 	*sleep = 0;
-	if (!heap->marking)
-		return 0;
-	/* The further it is ahead, the longer; it never waits for the end, which may be far. */
-	if (!heap->disabled)
-		*sleep = over > 2 * share ? 15 : over > share ? 3 : over > share / 2;
+	/* The further it is ahead, the longer; it never waits for the end, which may be far. Half the allowance ahead: 8
+	 * times as long as it runs. */
+	if (!heap->disabled && over > 0) {
+		int64_t eighths = MIN(over * 8 / share, 8);
+
+		*sleep = (unsigned)MIN(eighths * eighths / 2, 31);
+	}
 	/* At each piece of a few KiB allocated; more than as much. */
-	return 512;
+	return heap->marking && over > 0 ? 512 : 0;
 }
 
 void gcdune_pacer_release(bool all)

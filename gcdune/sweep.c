@@ -13,6 +13,7 @@
 
 #include "block.h"
 #include "os.h"
+#include "remark.h"
 
 static struct gcdune_heap *const heap = &gcdune_heap;
 
@@ -112,11 +113,11 @@ uint32_t gcdune_sweep_pop(unsigned kind, unsigned cls)
 	return index;
 }
 
-void gcdune_sweep_begin(void)
+void gcdune_sweep_begin(bool concurrent)
 {
 	memset(heap->sweep, 0xff, sizeof heap->sweep);
 	heap->swept = 0;
-	heap->sweep_limit = heap->nblocks;
+	heap->disarmed = concurrent ? 0 : heap->nblocks;
 	heap->sweeping = true;
 }
 
@@ -154,6 +155,9 @@ static void sweep_block(uint32_t i)
 	}
 }
 
+/* Blocks whose pages are no longer tracked from one call on: some 40 microseconds. */
+enum { DISARM = 32 };
+
 bool gcdune_sweep_some(unsigned count)
 {
 	while (heap->sweeping) {
@@ -163,8 +167,16 @@ bool gcdune_sweep_some(unsigned count)
 			heap->sweeping = false;
 			break;
 		}
-		if (i >= heap->sweep_limit || !count--)
+		if (!count--)
 			return true;
+		/* Whoever gets a block from here will write to it. */
+		if (i >= heap->disarmed && i < heap->spaces[GCDUNE_SPACE_SCANNED].edge) {
+			uint32_t to = i + DISARM < heap->spaces[GCDUNE_SPACE_SCANNED].edge ? i + DISARM
+											: heap->spaces[GCDUNE_SPACE_SCANNED].edge;
+
+			gcdune_remark_disarm(i, to);
+			heap->disarmed = to;
+		}
 		heap->swept = i + 1; /* first: what is given back here is behind the sweep */
 		sweep_block(i);
 	}
@@ -172,16 +184,15 @@ bool gcdune_sweep_some(unsigned count)
 }
 
 /* Blocks under one hold of the lock: some microseconds. */
-enum { PIECE = 128 };
+enum { PIECE = 64 };
 
-void gcdune_sweep_up_to(uint32_t limit)
+void gcdune_sweep_finish(void)
 {
 	bool more;
 
 	do {
 		pthread_mutex_lock(&heap->lock);
-		heap->sweep_limit = limit;
-		more = gcdune_sweep_some(PIECE) && heap->swept < limit;
+		more = gcdune_sweep_some(PIECE);
 		pthread_mutex_unlock(&heap->lock);
 	} while (more);
 }

@@ -61,7 +61,7 @@ struct gcdune_thread {
 	uintptr_t stack_low, stack_end; /* of its own stack */
 	uintptr_t tp;			/* thread pointer: where its thread-local storage is found from */
 
-	uint64_t awake_since; /* ns; since it last slept for the collector */
+	uint64_t awake_since; /* processor time, ns, that it had used when it last slept for the collector */
 	uint64_t lost_ns[4];  /* by enum gcdune_lost */
 	uint64_t lost_most;
 
