@@ -230,7 +230,7 @@ void gcdune_worklist_unlock(void)
 
 void gcdune_worklist_after_fork(void)
 {
-	pthread_mutex_init(&lock, NULL);
+	/* The forking thread, which is the one left, holds the lock. */
 	pthread_cond_init(&work, NULL);
 	pthread_cond_init(&idle, NULL);
 	shared = pool = NULL;
@@ -245,4 +245,5 @@ void gcdune_worklist_after_fork(void)
 	active = allowed = waiting = hungry = 0;
 	waiting_main = false;
 	wanted = false;
+	pthread_mutex_unlock(&lock);
 }
