@@ -69,11 +69,14 @@ int main(void)
 	gcdune_collect(); /* after one that may be under way: no event is to come */
 	CHECK(gcdune_event_set(NULL) == callback);
 	CHECK(!out_of_order);
-	CHECK_EQ(counts[GCDUNE_EVENT_BEGIN], stats_now().collections - before);
+	/* One more may be under way: the callback for END allocates. */
+	uint64_t n = stats_now().collections - before;
+
+	CHECK(counts[GCDUNE_EVENT_BEGIN] == n || counts[GCDUNE_EVENT_BEGIN] == n + 1);
 	/* One that runs beside the program stops it several times. END comes to the next thread that allocates, and stands for all
 	 * before. */
-	CHECK(counts[GCDUNE_EVENT_STOPPED] >= counts[GCDUNE_EVENT_BEGIN]);
-	CHECK_EQ(counts[GCDUNE_EVENT_RESUME], counts[GCDUNE_EVENT_STOPPED]);
+	CHECK(counts[GCDUNE_EVENT_STOPPED] >= n);
+	CHECK(counts[GCDUNE_EVENT_RESUME] >= n && counts[GCDUNE_EVENT_RESUME] <= counts[GCDUNE_EVENT_STOPPED]);
 	CHECK(counts[GCDUNE_EVENT_END] <= counts[GCDUNE_EVENT_BEGIN]);
 	CHECK(counts[GCDUNE_EVENT_END] >= 10);
 	CHECK(counts[GCDUNE_EVENT_BEGIN] >= 10);
