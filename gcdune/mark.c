@@ -656,7 +656,8 @@ bool gcdune_mark_is_dead(const void *object)
 {
 	struct gcdune_ref ref;
 
-	return gcdune_resolve((uintptr_t)object, &ref) && gcdune_mark_is_unmarked(*ref.state);
+	return gcdune_resolve((uintptr_t)object, &ref) &&
+	       gcdune_mark_is_unmarked(__atomic_load_n(ref.state, __ATOMIC_RELAXED));
 }
 
 bool gcdune_mark_is_unmarked(uint8_t state)

@@ -273,7 +273,7 @@ static void mark_pinned(void)
 		const uint8_t *states = gcdune_block_states(block);
 
 		for (unsigned slot = 0; slot < block->nslots; slot++)
-			if (gcdune_mark_is_unmarked(states[slot]))
+			if (gcdune_mark_is_unmarked(__atomic_load_n(&states[slot], __ATOMIC_RELAXED)))
 				gcdune_mark_object((char *)gcdune_block_address(i) +
 						   (size_t)slot * block->granules * GCDUNE_GRANULE);
 	}
