@@ -333,7 +333,6 @@ struct noted {
 };
 static struct noted *noted;
 static size_t noted_count, noted_capacity, noted_next;
-static bool noted_all; /* there was memory for it */
 static void *copy;
 enum { COPY = 65536 };
 /* Smaller ranges are read again faster than asked about. */
@@ -345,10 +344,8 @@ static void note(uintptr_t begin, uintptr_t end)
 		size_t capacity = noted_capacity ? noted_capacity * 2 : 512;
 		void *items = gcdune_os_remap(noted, noted_capacity * sizeof *noted, capacity * sizeof *noted);
 
-		if (!items) {
-			noted_all = false;
-			return;
-		}
+		if (!items)
+			return; /* it is read in the pause */
 		noted = items;
 		noted_capacity = capacity;
 	}
@@ -358,7 +355,6 @@ static void note(uintptr_t begin, uintptr_t end)
 void gcdune_roots_note(void)
 {
 	noted_count = 0;
-	noted_all = true;
 	each_range(note);
 	mark_threads();
 }
@@ -384,6 +380,9 @@ void gcdune_roots_read(void)
 		struct noted *n = &noted[i];
 		uintptr_t from = page_up(n->begin), to = page_down(n->end);
 
+		/* Pages of the heap are made clean by remark.c, which does not know that they are roots too. */
+		if (from < heap->base + heap->size && to > heap->base)
+			continue;
 		if (to > from && to - from >= TRACK_PAGES * GCDUNE_PAGE)
 			n->tracked = gcdune_dirty_track_root(from, to);
 	}
