@@ -20,6 +20,7 @@
 #include "options.h"
 #include "os.h"
 #include "remark.h"
+#include "stats.h"
 #include "sweep.h"
 
 static struct gcdune_heap *const heap = &gcdune_heap;
@@ -97,9 +98,14 @@ static bool next_run(struct gcdune_thread *thread, struct gcdune_cursor *cursor,
 	size_t size = gcdune_classes[cls].size;
 	unsigned begin, end;
 
-	while (run->block == GCDUNE_NO_BLOCK || !gcdune_sweep_run(&heap->blocks[run->block], run->slot, &begin, &end))
-		if (!next_block(run, kind, cls))
+	while (run->block == GCDUNE_NO_BLOCK || !gcdune_sweep_run(&heap->blocks[run->block], run->slot, &begin, &end)) {
+		uint64_t since = gcdune_os_now();
+		bool found = next_block(run, kind, cls);
+
+		gcdune_stats_lost(thread, GCDUNE_LOST_BLOCK, since, gcdune_os_now());
+		if (!found)
 			return false;
+	}
 	struct gcdune_block *block = &heap->blocks[run->block];
 	char *base = (char *)gcdune_block_address(run->block);
 	char *first = base + begin * size, *last = base + end * size;

@@ -287,7 +287,9 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			concurrent_over(GCDUNE_CONCURRENT_SWEEP);
 			cycle_record.concurrent = concurrent;
 			cycle_record.marked_bytes = marked.bytes;
+			gcdune_cycle_lock(); /* the list may be read just now */
 			gcdune_stats_cycle(&cycle_record, marked.objects);
+			gcdune_cycle_unlock();
 			gcdune_live_update();
 			phase = OVER;
 			break;
@@ -474,8 +476,10 @@ void gcdune_cycle_after_fork(void)
 	/* Sweeping that was under way goes on as it is needed. */
 	gcdune_collector_after_fork();
 	gcdune_dirty_after_fork();
+	/* Nothing is tracked here. A write to each entry would copy the parent's table. */
 	GCDUNE_EACH_BLOCK(i)
-	heap->spans[i].watch = 0;
+	if (heap->spans[i].watch)
+		heap->spans[i].watch = 0;
 	heap->throttle = 0;
 	gcdune_stats_after_fork();
 	gcdune_live_after_fork();

@@ -21,6 +21,7 @@
 
 static struct gcdune_heap *const heap = &gcdune_heap;
 
+enum { SLOW_BLOCK = 50000 }; /* ns: worth a span of the trace */
 enum { KEEP = 1 << 20 }; /* pauses recorded one by one; later ones only count */
 
 static struct gcdune_pause *pauses;
@@ -127,7 +128,8 @@ void gcdune_stats_lost(struct gcdune_thread *thread, enum gcdune_lost what, uint
 	thread->lost_ns[what] += length;
 	if (length > thread->lost_most)
 		thread->lost_most = length;
-	if (what != GCDUNE_LOST_STOP) /* a handler may have interrupted who holds the trace's lock */
+	/* A handler may have interrupted who holds the trace's lock; and most blocks are got at once. */
+	if (what != GCDUNE_LOST_STOP && (what != GCDUNE_LOST_BLOCK || length > SLOW_BLOCK))
 		gcdune_trace_thread(lost_names[what], thread->tid, begin, end);
 }
 

@@ -68,7 +68,7 @@ enum gcdune_lost {
 void gcdune_stats_init(void);
 /* One more stop. heap.cycle. */
 void gcdune_stats_pause(const struct gcdune_pause *pause);
-/* One more collection, and how many objects it marked. By the thread that ran it. */
+/* One more collection, and how many objects it marked. heap.cycle. */
 void gcdune_stats_cycle(const struct gcdune_cycle_record *cycle, uint64_t objects);
 /* The calling thread lost the time from BEGIN to END, ns. Also from a signal handler. */
 struct gcdune_thread;

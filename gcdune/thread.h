@@ -11,6 +11,7 @@
 #include <signal.h>
 
 #include "heap.h"
+#include "stats.h"
 
 /* What the slow path keeps beside a cursor. */
 struct gcdune_run {
@@ -62,7 +63,7 @@ struct gcdune_thread {
 	uintptr_t tp;			/* thread pointer: where its thread-local storage is found from */
 
 	uint64_t awake_since; /* processor time, ns, that it had used when it last slept for the collector */
-	uint64_t lost_ns[4];  /* by enum gcdune_lost */
+	uint64_t lost_ns[GCDUNE_LOST_KINDS];
 	uint64_t lost_most;
 
 	int tid;

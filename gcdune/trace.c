@@ -64,15 +64,23 @@ int gcdune_trace_write(const char *path)
 {
 	FILE *f = fopen(path, "we");
 	int pid = (int)getpid();
+	struct gcdune_thread *self = gcdune_thread_self;
 
 	if (!f)
 		return -errno;
+	/* The collector may add to it meanwhile, also with the world stopped: who holds the lock is not stopped. */
+	if (self)
+		gcdune_critical_enter(self);
+	pthread_mutex_lock(&lock);
 	fprintf(f, "{\"displayTimeUnit\": \"ms\", \"traceEvents\": [\n");
 	fprintf(f, "{\"name\": \"thread_name\", \"ph\": \"M\", \"pid\": %d, \"tid\": 0, \"args\": {\"name\": \"gcdune\"}}", pid);
 	for (size_t i = 0; i < count; i++)
 		fprintf(f, ",\n{\"name\": \"%s\", \"cat\": \"gc\", \"ph\": \"X\", \"ts\": %.3f, \"dur\": %.3f, \"pid\": %d, \"tid\": %d}",
 			spans[i].name, (double)spans[i].begin / 1e3, (double)spans[i].length / 1e3, pid, spans[i].tid);
 	fprintf(f, "\n]}\n");
+	pthread_mutex_unlock(&lock);
+	if (self)
+		gcdune_critical_leave(self);
 	int failed = ferror(f);
 
 	return fclose(f) || failed ? -EIO : 0;
