@@ -146,7 +146,7 @@ static void ephemerons_unlist(struct gcdune_marker *m)
 	{
 		struct gcdune_ephemeron *list = (struct gcdune_ephemeron *)entry->value[0], *next;
 
-		*gcdune_ref_of((void *)entry->key).state = gcdune_mark_white();
+		*gcdune_ref_of((void *)entry->key).state = gcdune_heap.white;
 		for (; list; list = next) {
 			next = list->next;
 			list->next = m->ephemerons;

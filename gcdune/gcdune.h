@@ -213,7 +213,8 @@ int gcdune_roots_remove(void *begin, void *end);
 /* Words in [BEGIN, END) are not roots even where they lie in a data segment. */
 int gcdune_roots_exclude(void *begin, void *end);
 
-/* Called with the world stopped, by one thread, while roots are marked; rules of mark callbacks.
+/* Called with the world stopped, by one thread, each time that roots are marked, several times in a collection that runs
+ * beside the program; rules of mark callbacks.
  * Returns the previous one. */
 typedef void (*gcdune_roots_fn)(struct gcdune_marker *marker);
 gcdune_roots_fn gcdune_roots_callback_set(gcdune_roots_fn callback);
@@ -290,8 +291,8 @@ enum gcdune_finalize_order {
 int gcdune_finalizer_set(void *object, gcdune_finalizer fn, void *data, enum gcdune_finalize_order order,
 			 gcdune_finalizer *old_fn, void **old_data);
 
-/* AUTO (default): finalizers run in the thread whose call collected, after the collection, outside every
- * lock. ON_DEMAND: they wait for gcdune_finalizers_run. */
+/* AUTO (default): finalizers run in the thread whose call collected, after the collection, outside every lock; after one
+ * that ran beside the program, in a thread that allocates next. ON_DEMAND: they wait for gcdune_finalizers_run. */
 enum gcdune_finalize_mode { GCDUNE_FINALIZE_AUTO, GCDUNE_FINALIZE_ON_DEMAND };
 void gcdune_finalizers_mode_set(enum gcdune_finalize_mode mode);
 
@@ -329,10 +330,10 @@ void gcdune_ephemeron_value_set(gcdune_ephemeron *ephemeron, void *value);
 /* ---- 10. Watching and tuning ---------------------------------------------------------------- */
 
 enum gcdune_event {
-	GCDUNE_EVENT_BEGIN,   /* a collection begins; threads run */
-	GCDUNE_EVENT_STOPPED, /* the world is stopped: rules of mark callbacks */
+	GCDUNE_EVENT_BEGIN,   /* a collection is about to begin; in the thread that wants it */
+	GCDUNE_EVENT_STOPPED, /* the world is stopped, perhaps several times in a collection: rules of mark callbacks */
 	GCDUNE_EVENT_RESUME,  /* about to be released: the same rules */
-	GCDUNE_EVENT_END,     /* the collection is over; threads run */
+	GCDUNE_EVENT_END,     /* it is over; in the thread that wanted it, or in one that allocates next */
 	GCDUNE_EVENT_GREW     /* the heap grew; no locks held */
 };
 typedef void (*gcdune_event_fn)(enum gcdune_event event);

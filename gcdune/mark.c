@@ -154,11 +154,11 @@ static inline __attribute__((no_sanitize("address", "thread"))) void scan_small(
 /* A young slot that its thread has not given out yet: what pointed there was never a pointer to it. */
 static __attribute__((noinline)) bool in_reserve(const struct gcdune_marker *m, const struct gcdune_ref *ref)
 {
-	if (ref->block->granules == 0 || !(__atomic_load_n(&ref->block->flags, __ATOMIC_ACQUIRE) & GCDUNE_BLOCK_OPEN)) {
-		/* Closed just now, or before? Of plain words it does not matter. */
-		if (ref->block->granules == 0 || ref->block->flags & GCDUNE_BLOCK_WORDS)
-			return false;
-	}
+	uint8_t flags = __atomic_load_n(&ref->block->flags, __ATOMIC_ACQUIRE);
+
+	/* Large; or closed, just now or before: of plain words it does not matter. */
+	if (ref->block->granules == 0 || (flags & (GCDUNE_BLOCK_OPEN | GCDUNE_BLOCK_WORDS)) == GCDUNE_BLOCK_WORDS)
+		return false;
 	uint32_t index = (uint32_t)(ref->block - heap->blocks);
 	unsigned slot = (unsigned)(ref->state - gcdune_block_states(ref->block)), begin, end;
 
@@ -663,11 +663,6 @@ bool gcdune_mark_is_dead(const void *object)
 bool gcdune_mark_is_unmarked(uint8_t state)
 {
 	return state == white || state == young || state == GCDUNE_COLOR_KEY;
-}
-
-uint8_t gcdune_mark_white(void)
-{
-	return white;
 }
 
 void gcdune_mark(struct gcdune_marker *marker, const void *pointer)

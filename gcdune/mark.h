@@ -85,7 +85,6 @@ void gcdune_mark_rescan_block(struct gcdune_marker *marker, uint32_t index, void
 void gcdune_scan_object(struct gcdune_marker *marker, const struct gcdune_ref *ref);
 /* Whether a slot of that state is allocated and not marked; or, if young, in reserve. */
 bool gcdune_mark_is_unmarked(uint8_t state);
-uint8_t gcdune_mark_white(void);
 
 /* The helpers' main function, for intercept.c to recognize. */
 void *gcdune_mark_helper(void *arg);

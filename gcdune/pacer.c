@@ -3,8 +3,8 @@
  * it. That memory shrinks in time towards what the share calls for, and what is beyond goes back to the kernel.
  *
  * A cycle that runs beside the program begins earlier, by what the program allocated during the last one and half as
- * much again. If that is used up before marking is over, threads help
- * to mark, in small pieces, as they allocate, and then sleep in small pieces too (gcdune_pacer_debt). Called by cycle.c and alloc.c. */
+ * much again. If that is used up before marking is over, threads help to mark, in small pieces, as they allocate, and
+ * then sleep in small pieces too (gcdune_pacer_debt). Called by cycle.c. */
 #include "pacer.h"
 
 #include <errno.h>

@@ -163,7 +163,7 @@ static void check_threads(void)
 void gcdune_verify_marked(void)
 {
 	struct gcdune_marker m = {
-		.white = gcdune_mark_white(), .young = heap->color, .black = heap->black, .segment = gcdune_segment_take()};
+		.white = heap->white, .young = heap->color, .black = heap->black, .segment = gcdune_segment_take()};
 
 	if (!m.segment)
 		return; /* no memory to check with */

@@ -102,7 +102,7 @@ void gcdune_worklist_share(struct gcdune_segment *segment)
 }
 
 /* Work comes and goes within microseconds while marking, and to sleep and be woken takes tens of them: look for a while
- * first. The processor would be idle anyway, for the world is stopped. */
+ * first. In the pause the processor would be idle anyway; beside the program helpers are few (gcdune_mark_adapt). */
 static void spin(bool for_the_end)
 {
 	for (unsigned i = 0; i < SPINS; i++) {
