@@ -18,26 +18,9 @@
 
 #include <dune.h>
 
+#include "expect.h"
+
 #define PAGE 4096UL
-#define UNUSED __attribute__((unused))
-
-#define CHECK(cond)                                                                                     \
-	do {                                                                                            \
-		if (!(cond)) {                                                                          \
-			dprintf(2, "%s:%d: FAILED: expected %s (errno %d)\n", __FILE__, __LINE__, #cond, errno); \
-			_exit(1);                                                                       \
-		}                                                                                       \
-	} while (0)
-
-#define CHECK_EQ(actual, expected)                                                                                 \
-	do {                                                                                                       \
-		long long check_a = (long long)(actual), check_e = (long long)(expected);                          \
-		if (check_a != check_e) {                                                                          \
-			dprintf(2, "%s:%d: FAILED: %s is %lld, expected %lld (%s)\n", __FILE__, __LINE__, #actual,  \
-				check_a, check_e, #expected);                                                      \
-			_exit(1);                                                                                  \
-		}                                                                                                  \
-	} while (0)
 
 /* Enters, or skips the test where there is no KVM for it. Under dune-run it is in Dune mode already. */
 UNUSED static void enter_or_skip(void)

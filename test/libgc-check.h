@@ -18,25 +18,7 @@
 #include <stdint.h>
 #include <unistd.h>
 
-#define UNUSED __attribute__((unused))
-
-#define CHECK(cond)                                                                           \
-	do {                                                                                  \
-		if (!(cond)) {                                                                \
-			dprintf(2, "%s:%d: FAILED: expected %s\n", __FILE__, __LINE__, #cond); \
-			_exit(1);                                                             \
-		}                                                                             \
-	} while (0)
-
-#define CHECK_EQ(actual, expected)                                                                                  \
-	do {                                                                                                        \
-		long long check_a = (long long)(actual), check_e = (long long)(expected);                           \
-		if (check_a != check_e) {                                                                           \
-			dprintf(2, "%s:%d: FAILED: %s is %lld, expected %lld (%s)\n", __FILE__, __LINE__, #actual,   \
-				check_a, check_e, #expected);                                                       \
-			_exit(1);                                                                                   \
-		}                                                                                                   \
-	} while (0)
+#include "expect.h"
 
 #define CHECK_MOST(number, all) CHECK((number) <= (all) && (number) * 100 >= (all) * 95)
 #define CHECK_FEW(number, all) CHECK((number) * 100 <= (all) * 5)
