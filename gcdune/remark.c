@@ -111,7 +111,7 @@ bool gcdune_remark_arm(void)
 }
 
 /* Blocks in which nothing was written all through the cycle stay armed: likely they are written to as little until the
- * next, and arming and disarming cost as much as a tenth of a fault for each page. But dead ones will be filled anew. */
+ * next, and arming and disarming cost a fifth of a fault for each page (make bench-dirty). But dead ones will be filled anew. */
 static bool is_to_be_disarmed(uint32_t i)
 {
 	const struct gcdune_block *block = &heap->blocks[i];

@@ -119,24 +119,31 @@ static void utilization(const struct report *report, FILE *f)
 	fputs("\"/>\n</svg>\n", f);
 }
 
+/* Seconds below, UNIT up to MOST at the side. */
+static void axes(FILE *f, double seconds, double most, const char *unit)
+{
+	char text[32];
+
+	for (double s = 0, by = step(seconds); s <= seconds; s += by) {
+		snprintf(text, sizeof text, "%g", s);
+		mark_x(f, s / seconds, text);
+	}
+	for (double v = 0, by = step(most); v <= most; v += by) {
+		snprintf(text, sizeof text, "%g %s", v, unit);
+		mark_y(f, v / most * .95, text);
+	}
+}
+
 static void heap(const struct report *report, FILE *f)
 {
 	double most = 0;
-	char text[32];
 
 	for (size_t i = 0; i < report->pauses_count; i++)
 		most = fmax(most, fmax(report->pauses[i].heap_mib, report->pauses[i].live_mib));
 	if (most <= 0 || report->run_s <= 0)
 		return;
 	begin_picture(f, "heap", "The heap over time, and what of it lived", "seconds");
-	for (double s = 0, by = step(report->run_s); s <= report->run_s; s += by) {
-		snprintf(text, sizeof text, "%g", s);
-		mark_x(f, s / report->run_s, text);
-	}
-	for (double m = 0, by = step(most); m <= most; m += by) {
-		snprintf(text, sizeof text, "%g MiB", m);
-		mark_y(f, m / most * .95, text);
-	}
+	axes(f, report->run_s, most, "MiB");
 	for (int live = 0; live < 2; live++) {
 		fprintf(f, "<polyline class=\"line%s\" points=\"", live ? " second" : "");
 		for (size_t i = 0; i < report->pauses_count; i++) {
@@ -156,19 +163,11 @@ static void heap(const struct report *report, FILE *f)
 static void over_time(const struct report *report, FILE *f)
 {
 	double most = report_quantile(report, 1);
-	char text[32];
 
 	if (report->run_s <= 0 || most <= 0)
 		return;
 	begin_picture(f, "pauses", "When the pauses were", "seconds");
-	for (double s = 0, by = step(report->run_s); s <= report->run_s; s += by) {
-		snprintf(text, sizeof text, "%g", s);
-		mark_x(f, s / report->run_s, text);
-	}
-	for (double ms = 0, by = step(most); ms <= most; ms += by) {
-		snprintf(text, sizeof text, "%g ms", ms);
-		mark_y(f, ms / most * .95, text);
-	}
+	axes(f, report->run_s, most, "ms");
 	for (size_t i = 0; i < report->pauses_count; i++) {
 		double x = LEFT + plot_width * fmin(1, report->pauses[i].start_s / report->run_s);
 
