@@ -20,6 +20,7 @@
 #include "dirty/dirty.h"
 #include "finalize.h"
 #include "live.h"
+#include "loader.h"
 #include "mark.h"
 #include "options.h"
 #include "os.h"
@@ -93,7 +94,6 @@ static void on_stop(void)
 /* From here to the release: no malloc, no stdio, no lock that a stopped thread could hold. */
 static void stop(void)
 {
-	gcdune_cycle_lock();
 	gcdune_roots_prepare(on_stop);
 	gcdune_mark_stopped(true);
 }
@@ -335,11 +335,18 @@ static void begins(void)
 static void collect_here(enum gcdune_cycle_reason reason, uint64_t seen)
 {
 	uint32_t ticket = gcdune_collector_busy();
+	/* Who collects has the dynamic linker's lock at times. */
+	bool patient = !gcdune_loader_held_here();
 
 	/* One cycle at a time, so this is a thread that must not be waited for while it waits. */
-	if (ticket)
+	if (ticket) {
+		if (!patient)
+			return;
 		gcdune_collector_wait(ticket);
+	}
 	if (pthread_mutex_trylock(&turn)) {
+		if (!patient)
+			return;
 		gcdune_thread_self->takes_lock = true;
 		gcdune_blocking_call(wait_for_turn, NULL);
 		gcdune_thread_self->takes_lock = false;
@@ -396,7 +403,7 @@ void gcdune_cycle_collect(enum gcdune_cycle_reason reason)
 		collect_here(reason, seen);
 		return;
 	}
-	if (!wait) {
+	if (!wait || gcdune_loader_held_here()) {
 		gcdune_collector_ask(reason, begins);
 		return;
 	}

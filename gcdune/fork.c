@@ -18,8 +18,7 @@ static void prepare(void)
 {
 	struct gcdune_thread *self = gcdune_thread_self;
 
-	gcdune_cycle_lock();
-	gcdune_loader_lock();
+	gcdune_cycle_lock_with_loader();
 	if (self)
 		gcdune_critical_enter(self);
 	gcdune_finalize_lock();

@@ -65,7 +65,8 @@ size_t gcdune_size(const void *object);
 
 /* Collects now, whole heap, and returns when sweeping can begin and finalizers are queued (and, in
  * GCDUNE_FINALIZE_AUTO, run). Waits for a collection that is under way and then runs another.
- * Does nothing while collections are disabled. */
+ * Does nothing while collections are disabled. In a callback of dl_iterate_phdr it does not wait:
+ * collecting takes the dynamic linker's lock. */
 void gcdune_collect(void);
 
 /* The same, and gives all free memory back to the kernel. */

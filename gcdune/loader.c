@@ -10,8 +10,8 @@
  * only if there is exactly one. Where there is none (another libc; a static program, which loads no libraries) fork is as
  * safe as libc makes it.
  *
- * Order: heap.cycle before it, as in a collection; it before every other lock of ours, since a callback of the program's
- * for dl_iterate_phdr may allocate. Callers: fork.c. */
+ * Order: it before every lock of ours, since a callback of the program's for dl_iterate_phdr may allocate; for heap.cycle,
+ * which the program may hold first, see lock.c. Callers: fork.c, lock.c, cycle.c. */
 #define _GNU_SOURCE
 #include "loader.h"
 
@@ -88,6 +88,11 @@ void gcdune_loader_lock(void)
 {
 	if (loader_lock)
 		pthread_mutex_lock(loader_lock);
+}
+
+__attribute__((no_sanitize("thread"))) bool gcdune_loader_held_here(void)
+{
+	return loader_lock && loader_lock->__data.__owner == gcdune_os_tid();
 }
 
 void gcdune_loader_unlock(void)

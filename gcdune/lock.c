@@ -1,7 +1,16 @@
-/* lock.c - owns heap.cycle, the lock under which the list of threads stands still and the world is stopped. */
+/* lock.c - owns heap.cycle, the lock under which the list of threads stands still and the world is stopped.
+ *
+ * The dynamic linker's lock (loader.c) and heap.cycle may be asked for in either order by the program: a callback of
+ * dl_iterate_phdr adds roots, or makes a thread; what GC_call_with_alloc_lock calls opens a library. So whoever of us
+ * needs both never holds one while it waits for the other: the linker's first, then heap.cycle if it is free, else both
+ * are given back and the wait for heap.cycle is done with neither. */
 #define _GNU_SOURCE
+#include "loader.h"
 #include "thread.h"
 
+/* Only who holds `queue' waits for `cycle', so a thread that takes the lock again and again (gcdune_locked_call in a loop)
+ * lets one that waits have it in between. Held for no more than that. */
+static pthread_mutex_t queue = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t cycle = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic uintptr_t owner; /* thread pointer of the holder, 0: free */
 static unsigned depth;
@@ -11,6 +20,23 @@ bool gcdune_cycle_locked_here(void)
 	return atomic_load_explicit(&owner, memory_order_relaxed) == (uintptr_t)pthread_self();
 }
 
+static void acquire(void)
+{
+	pthread_mutex_lock(&queue);
+	pthread_mutex_lock(&cycle);
+	pthread_mutex_unlock(&queue);
+}
+
+static bool acquire_at_once(void)
+{
+	if (pthread_mutex_trylock(&queue))
+		return false;
+	bool got = !pthread_mutex_trylock(&cycle);
+
+	pthread_mutex_unlock(&queue);
+	return got;
+}
+
 /* A thread that waits here does nothing with the heap: it counts as blocked, and the collection that it waits for need
  * not stop it. It is RUNNING again once it has the lock, when no collection can begin. */
 static __attribute__((noinline)) void wait_for_cycle(void)
@@ -18,7 +44,7 @@ static __attribute__((noinline)) void wait_for_cycle(void)
 	struct gcdune_thread *self = gcdune_thread_self;
 
 	if (!self || self->critical || atomic_load(&self->state) == GCDUNE_THREAD_BLOCKED) {
-		pthread_mutex_lock(&cycle);
+		acquire();
 		return;
 	}
 	uintptr_t outer = self->sp;
@@ -27,7 +53,7 @@ static __attribute__((noinline)) void wait_for_cycle(void)
 	self->takes_lock = true;
 	self->sp = (uintptr_t)__builtin_frame_address(0) - 128;
 	atomic_store(&self->state, GCDUNE_THREAD_BLOCKED);
-	pthread_mutex_lock(&cycle);
+	acquire();
 	atomic_store(&self->state, GCDUNE_THREAD_RUNNING);
 	self->takes_lock = false;
 	self->sp = outer;
@@ -36,11 +62,39 @@ static __attribute__((noinline)) void wait_for_cycle(void)
 void gcdune_cycle_lock(void)
 {
 	if (!gcdune_cycle_locked_here()) {
-		if (pthread_mutex_trylock(&cycle))
+		if (!acquire_at_once())
 			wait_for_cycle();
 		atomic_store_explicit(&owner, (uintptr_t)pthread_self(), memory_order_relaxed);
 	}
 	depth++;
+}
+
+bool gcdune_cycle_trylock(void)
+{
+	if (!gcdune_cycle_locked_here()) {
+		if (!acquire_at_once())
+			return false;
+		atomic_store_explicit(&owner, (uintptr_t)pthread_self(), memory_order_relaxed);
+	}
+	depth++;
+	return true;
+}
+
+void gcdune_cycle_wait(void)
+{
+	gcdune_cycle_lock();
+	gcdune_cycle_unlock();
+}
+
+void gcdune_cycle_lock_with_loader(void)
+{
+	for (;;) {
+		gcdune_loader_lock();
+		if (gcdune_cycle_trylock())
+			return;
+		gcdune_loader_unlock();
+		gcdune_cycle_wait();
+	}
 }
 
 void gcdune_cycle_unlock(void)
@@ -54,6 +108,7 @@ void gcdune_cycle_unlock(void)
 /* The child of a fork holds it as its parent did when it forked. */
 void gcdune_cycle_lock_after_fork(void)
 {
+	pthread_mutex_init(&queue, NULL);
 	pthread_mutex_init(&cycle, NULL);
 	pthread_mutex_lock(&cycle);
 }

@@ -119,6 +119,8 @@ static int first_library(struct dl_phdr_info *info, size_t size, void *arg)
 
 	(void)info;
 	(void)size;
+	if (!gcdune_cycle_trylock())
+		return 2;
 	segments.count = 0;
 	module_count = 0;
 	dl_iterate_phdr(note_library, NULL); /* the lock is recursive */
@@ -128,9 +130,14 @@ static int first_library(struct dl_phdr_info *info, size_t size, void *arg)
 
 void gcdune_roots_prepare(void (*stop)(void))
 {
-	/* A statically linked program has itself as its one library. */
-	if (!dl_iterate_phdr(first_library, &stop))
+	int result;
+
+	while ((result = dl_iterate_phdr(first_library, &stop)) == 2)
+		gcdune_cycle_wait(); /* see lock.c */
+	if (!result) { /* no libraries, not even the program */
+		gcdune_cycle_lock();
 		stop();
+	}
 }
 
 /* Calls VISIT for [begin, end) without the excluded parts. */

@@ -70,11 +70,9 @@ static void *nothing(void *arg)
 	return arg;
 }
 
-/* False: not at this moment. */
+/* False: not at this moment. The dynamic linker's lock is held: it must not be with the one that stays stopped. */
 static bool park(struct gcdune_thread *thread)
 {
-	/* The dynamic linker's lock must not be with the one that stays stopped. */
-	gcdune_loader_lock();
 	thread->suspend_look = 1;
 	gcdune_stop_world();
 	bool possible = thread->suspend_look == 2;
@@ -86,7 +84,6 @@ static bool park(struct gcdune_thread *thread)
 		thread->parked = true;
 	}
 	gcdune_stop_release();
-	gcdune_loader_unlock();
 	return possible;
 }
 
@@ -96,30 +93,28 @@ void gcdune_thread_suspend(pthread_t id)
 		gcdune_os_mapping((uintptr_t)gcdune_thread_suspend, &ours.begin, &ours.end);
 		gcdune_os_mapping((uintptr_t)pthread_mutex_init, &libc.begin, &libc.end);
 	}
-	gcdune_cycle_lock();
+	gcdune_cycle_lock_with_loader();
 	struct gcdune_thread *thread = find(id);
+	bool ourself = thread && thread == gcdune_thread_self, again = false;
 
-	if (!thread || atomic_load(&thread->suspended)) {
-		gcdune_cycle_unlock();
-		return;
-	}
-	if (thread == gcdune_thread_self) {
-		atomic_store(&thread->suspended, 1);
-		gcdune_cycle_unlock();
-		gcdune_blocking_call(nothing, NULL); /* and is held on leaving it */
-		return;
-	}
-	bool blocked = atomic_load(&thread->state) == GCDUNE_THREAD_BLOCKED;
+	if (thread && !atomic_load(&thread->suspended)) {
+		bool blocked = atomic_load(&thread->state) == GCDUNE_THREAD_BLOCKED;
 
-	if (blocked && !thread->takes_lock) {
-		atomic_store(&thread->suspended, 1);
-	} else if (blocked || !park(thread)) {
-		gcdune_cycle_unlock();
-		gcdune_os_sleep(100000);
-		gcdune_thread_suspend(id); /* perhaps it has ended */
-		return;
+		if (ourself || (blocked && !thread->takes_lock))
+			atomic_store(&thread->suspended, 1);
+		else
+			again = blocked || !park(thread);
+	} else {
+		ourself = false;
 	}
 	gcdune_cycle_unlock();
+	gcdune_loader_unlock();
+	if (ourself)
+		gcdune_blocking_call(nothing, NULL); /* and is held on leaving it */
+	if (again) {
+		gcdune_os_sleep(100000);
+		gcdune_thread_suspend(id); /* perhaps it has ended */
+	}
 }
 
 void gcdune_thread_resume(pthread_t id)

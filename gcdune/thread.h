@@ -157,6 +157,12 @@ void gcdune_start_detached(pthread_t thread);
 /* Recursive for its owner. Not in a critical section. */
 void gcdune_cycle_lock(void);
 void gcdune_cycle_unlock(void);
+bool gcdune_cycle_trylock(void);
+/* Until it was free for a moment. */
+void gcdune_cycle_wait(void);
+/* With the dynamic linker's lock, so that no thread is stopped that has it; that one is given back with
+ * gcdune_loader_unlock. */
+void gcdune_cycle_lock_with_loader(void);
 bool gcdune_cycle_locked_here(void);
 void gcdune_cycle_lock_after_fork(void);
 

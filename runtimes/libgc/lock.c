@@ -24,8 +24,7 @@ void GC_stop_world_external(void)
 	libgc_init();
 	if (!gcdune_thread_get())
 		libgc_fatal("GC_stop_world_external: out of memory for a thread");
-	gcdune_cycle_lock();
-	gcdune_loader_lock();
+	gcdune_cycle_lock_with_loader();
 	gcdune_stop_world();
 }
 

@@ -133,17 +133,23 @@ void GC_exclude_static_roots(void *low, void *high)
 		libgc_fatal("out of memory for roots");
 }
 
-/* The first object that the dynamic linker lists is the program. */
-static int add_program_data(struct dl_phdr_info *info, size_t size, void *arg)
+struct program_data {
+	struct range ranges[8];
+	size_t count;
+};
+
+/* The first object that the dynamic linker lists is the program. The linker's lock is held: ranges are added later. */
+static int find_program_data(struct dl_phdr_info *info, size_t size, void *arg)
 {
+	struct program_data *data = arg;
+
 	(void)size;
-	(void)arg;
-	for (int i = 0; i < info->dlpi_phnum; i++) {
+	for (int i = 0; i < info->dlpi_phnum && data->count < sizeof data->ranges / sizeof *data->ranges; i++) {
 		const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
 		char *start = (char *)info->dlpi_addr + segment->p_vaddr;
 
 		if (segment->p_type == PT_LOAD && (segment->p_flags & PF_W))
-			GC_add_roots(start, start + segment->p_memsz);
+			data->ranges[data->count++] = (struct range){start, start + segment->p_memsz};
 	}
 	return 1;
 }
@@ -151,8 +157,12 @@ static int add_program_data(struct dl_phdr_info *info, size_t size, void *arg)
 /* gcdune knows only all segments or none. */
 void libgc_segments_apply(bool no_libraries)
 {
+	struct program_data data = {.count = 0};
+
 	if (no_libraries)
-		dl_iterate_phdr(add_program_data, NULL);
+		dl_iterate_phdr(find_program_data, &data);
+	for (size_t i = 0; i < data.count; i++)
+		GC_add_roots(data.ranges[i].low, data.ranges[i].high);
 	gcdune_roots_segments_set(!no_libraries);
 }
 
