@@ -458,7 +458,7 @@ void gcdune_free(void *object)
 		pthread_mutex_lock(&heap->lock);
 		gcdune_account(thread, -(int64_t)gcdune_ref_size(&ref));
 		/* While markers may be looking at it, it stays what it is, and dead; the sweep frees it. */
-		if (heap->white != heap->color)
+		if (heap->marking)
 			__atomic_store_n(ref.state, GCDUNE_COLOR_FREE, __ATOMIC_RELAXED);
 		else
 			gcdune_large_free((uint32_t)(ref.block - heap->blocks));

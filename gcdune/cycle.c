@@ -170,7 +170,13 @@ static void preclean(enum gcdune_cycle_reason reason)
 	cycle_record.gave_up = before > 4 * SHORT;
 }
 
-static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool concurrent)
+static bool generational(void)
+{
+	return gcdune_options.mode == GCDUNE_MODE_GENERATIONAL;
+}
+
+/* MINOR: see heap.h; only beside the program. AGAIN: another follows at once. */
+static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool concurrent, bool minor, bool again)
 {
 	enum { BEGIN, ARM, FLIP, MARK, PRECLEAN, STOP, REMARK, FINALIZE, VERIFY, END, SWEEP, OVER } phase = BEGIN;
 	struct gcdune_marked marked = {0};
@@ -186,13 +192,14 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			phase = concurrent ? ARM : STOP;
 			break;
 		case ARM:
-			concurrent = gcdune_remark_arm();
+			concurrent = gcdune_remark_arm(minor);
+			minor = minor && concurrent;
 			concurrent_over(GCDUNE_CONCURRENT_ARM);
 			phase = concurrent ? FLIP : STOP;
 			break;
 		case FLIP:
 			stop();
-			gcdune_mark_flip();
+			gcdune_mark_flip(minor);
 			gcdune_pacer_flip();
 			gcdune_mark_push_only = true;
 			gcdune_roots_note();
@@ -204,6 +211,8 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 		case MARK:
 			gcdune_mark_adapt();
 			gcdune_roots_read();
+			if (minor)
+				gcdune_remark_push();
 			gcdune_finalize_mark_roots_running();
 			gcdune_roots_pinned();
 			gcdune_mark_drain();
@@ -239,7 +248,7 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 				gcdune_finalize_remark_roots();
 				gcdune_remark_callbacks();
 			} else {
-				gcdune_mark_flip();
+				gcdune_mark_flip(false);
 				gcdune_pacer_flip();
 				gcdune_roots_mark();
 			}
@@ -262,14 +271,16 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			phase = END;
 			break;
 		case END:
-			marked = gcdune_mark_end();
-			heap->live_bytes = marked.bytes;
-			heap->leaf_bytes = marked.leaf_bytes;
+			marked = gcdune_mark_count();
+			heap->live_bytes = minor ? heap->live_bytes + marked.bytes : marked.bytes;
+			heap->leaf_bytes = minor ? heap->leaf_bytes + marked.leaf_bytes : marked.leaf_bytes;
 			heap->young_bytes = marked.young_bytes;
+			gcdune_mark_end(gcdune_pacer_cycle_end(concurrent, concurrent && !again && generational(), marked.bytes,
+							       cycle_record.phase_ns[GCDUNE_CONCURRENT_MARK] +
+								       cycle_record.phase_ns[GCDUNE_CONCURRENT_PRECLEAN]));
 			gcdune_sweep_begin(concurrent);
 			if (gcdune_options.verify)
 				gcdune_verify_swept();
-			gcdune_pacer_cycle_end(concurrent);
 			heap->collections++;
 			cycle_record.dirty_last = gcdune_remark_count();
 			phase_over(GCDUNE_PHASE_SWEEP);
@@ -286,6 +297,7 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			gcdune_pacer_release(false);
 			concurrent_over(GCDUNE_CONCURRENT_SWEEP);
 			cycle_record.concurrent = concurrent;
+			cycle_record.minor = minor;
 			cycle_record.marked_bytes = marked.bytes;
 			gcdune_cycle_lock(); /* the list may be read just now */
 			gcdune_stats_cycle(&cycle_record, marked.objects);
@@ -320,7 +332,7 @@ static __attribute__((noinline)) void run_with_registers(enum gcdune_cycle_reaso
 
 	__builtin_unwind_init();
 	self->sp = (uintptr_t)__builtin_frame_address(0) - 128;
-	run(reason, false);
+	run(reason, false, false, false);
 	self->sp = outer;
 	__asm__ volatile("" : : : "memory");
 }
@@ -365,7 +377,15 @@ static void collect_here(enum gcdune_cycle_reason reason, uint64_t seen)
 void gcdune_cycle_run(enum gcdune_cycle_reason reason)
 {
 	pthread_mutex_lock(&turn);
-	run(reason, true);
+	bool full = reason == GCDUNE_CYCLE_ASKED || reason == GCDUNE_CYCLE_NO_MEMORY;
+
+	/* Old and new objects have a colour each now; after a minor cycle all have one, and a full one can follow. */
+	if (heap->apart)
+		run(reason, true, true, full);
+	else
+		full = true;
+	if (full)
+		run(reason, true, false, false);
 	heap->after_due = true;
 	pthread_mutex_unlock(&turn);
 }
@@ -377,10 +397,10 @@ static bool beside(enum gcdune_cycle_reason reason)
 {
 	if (gcdune_options.mode == GCDUNE_MODE_STW)
 		return false;
-	if (gcdune_options.mode == GCDUNE_MODE_AUTO) {
-		if (reason == GCDUNE_CYCLE_TORTURE)
+	if (gcdune_options.mode != GCDUNE_MODE_CONCURRENT) {
+		if (reason == GCDUNE_CYCLE_TORTURE && !generational())
 			return false;
-		if (heap->collections && heap->live_bytes - heap->leaf_bytes + heap->root_bytes < SMALL &&
+		if (reason != GCDUNE_CYCLE_TORTURE && heap->collections && heap->live_bytes - heap->leaf_bytes + heap->root_bytes < SMALL &&
 		    heap->allocated < 8 * SMALL)
 			return false;
 		/* The only thread waits anyway. */

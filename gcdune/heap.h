@@ -15,6 +15,10 @@
  * next collection. Marking sets a byte, never a bit: markers that race on an object store the same value. Twice in a
  * round of numbers old values are cleared (sweep.c), so that none is met again.
  *
+ * In generational mode a cycle may end with heap.color a number of its own (heap.apart): what lived through the cycle is
+ * black and old, what is allocated from then on is new. The next cycle can then leave old objects alone (heap.minor):
+ * new ones are its white, black stays what it is.
+ *
  *   thread           cursors: per kind and class a run of free slots that only this thread takes from. Its slots carry
  *                    heap.color from the moment the thread gets it, so no one else can find them free. While a cycle
  *                    runs, a young slot is therefore an object, or in some thread's reserve (gcdune_thread_reserve).
@@ -84,7 +88,7 @@ struct gcdune_block {
 	uint16_t granules;   /* slot size / 16; 0 for a large object */
 	uint8_t kind;
 	uint8_t use;
-	uint8_t color; /* some slot was given out or marked under this colour; another: all dead */
+	uint8_t color; /* some slot was given out or marked under this colour, black before others; another: all dead */
 	uint8_t flags;
 };
 _Static_assert(sizeof(struct gcdune_block) == 16, "four blocks to a cache line");
@@ -112,6 +116,7 @@ _Static_assert(sizeof(struct gcdune_span) == 32, "two spans to a cache line");
 enum {
 	GCDUNE_WATCH_ARMED = 1,
 	GCDUNE_WATCH_DIRTY = 2, /* a page of it was found dirty in this cycle */
+	GCDUNE_WATCH_WHOLE = 4, /* no hint: it was not armed between a cycle and this one, which is minor */
 };
 
 /* How the marker treats a kind. */
@@ -151,7 +156,10 @@ struct gcdune_heap {
 	uint32_t nblocks;	 /* that the reservation has room for */
 	uint8_t color;		 /* of new objects, and of live ones when no cycle is under way */
 	uint8_t white, black;	 /* live too while a cycle is under way; the same as color when there is none */
+	uint8_t newest;		 /* the last number that became a colour */
 	uint8_t marking;	 /* a cycle is between its flip and its end */
+	uint8_t apart;		 /* since the last cycle new objects have a colour that old ones have not */
+	uint8_t minor;		 /* the cycle that marks, or did last, left old objects alone */
 	uint8_t ready;		 /* gcdune_init has succeeded */
 	uint8_t strict_interior; /* a pointer in the heap counts only at a known displacement */
 	uint8_t extra_byte;	 /* every object gets a byte more */
@@ -231,6 +239,12 @@ static inline uint8_t *gcdune_block_states(const struct gcdune_block *block)
 static inline bool gcdune_kind_is_leaf(unsigned kind)
 {
 	return gcdune_heap.kinds[kind].scan == GCDUNE_SCAN_NONE;
+}
+
+/* Of a slot or a block when no cycle is under way. */
+static inline bool gcdune_color_lives(uint8_t color)
+{
+	return color == gcdune_heap.color || color == gcdune_heap.black;
 }
 
 /* An object, found from an address. */

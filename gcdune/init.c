@@ -16,6 +16,7 @@
 struct gcdune_heap gcdune_heap = {
 	.nkinds = GCDUNE_KIND_FIRST_USER,
 	.color = 1,
+	.newest = 1,
 	.white = 1,
 	.black = 1,
 	.kinds =

@@ -400,9 +400,14 @@ int gcdune_mark_init(void)
 	return 0;
 }
 
-static uint8_t after(uint8_t color)
+/* A number that no live object has; nor a dead one, for between two full cycles less than half of the numbers are used
+ * (pacer.c), and whenever half of them have been, those of the dead are cleared (sweep.c). */
+static uint8_t next_color(void)
 {
-	return color == GCDUNE_COLOR_LAST ? 1 : color + 1;
+	do
+		heap->newest = heap->newest == GCDUNE_COLOR_LAST ? 1 : heap->newest + 1;
+	while (heap->newest == heap->black);
+	return heap->newest;
 }
 
 /* What threads have in reserve takes the colour of new objects, whatever that is. */
@@ -412,15 +417,19 @@ static void color_reserves(void)
 		gcdune_thread_color(thread, heap->color);
 }
 
-void gcdune_mark_flip(void)
+void gcdune_mark_flip(bool minor)
 {
-	gcdune_sweep_unwhiten();
+	if (!minor)
+		gcdune_sweep_unwhiten();
 	white = heap->color;
-	young = after(white);
-	black = after(young);
+	young = next_color();
+	black = minor ? heap->black : next_color();
+	heap->white = white;
 	heap->black = black;
 	heap->color = young;
 	heap->marking = 1;
+	heap->minor = minor;
+	heap->apart = 0;
 	gcdune_mark_epoch++;
 	set_colors(&gcdune_mark_main);
 	took_part = 0;
@@ -490,7 +499,7 @@ void gcdune_mark_run(void)
 		recover();
 }
 
-struct gcdune_marked gcdune_mark_end(void)
+struct gcdune_marked gcdune_mark_count(void)
 {
 	struct gcdune_marker *m = &gcdune_mark_main;
 	struct gcdune_marked marked = {
@@ -503,10 +512,16 @@ struct gcdune_marked gcdune_mark_end(void)
 
 	m->bytes = m->leaf_bytes = m->young_bytes = m->young_seen = m->objects = 0;
 	m->serial = 0;
-	heap->marking = 0;
-	heap->color = heap->white = black;
-	color_reserves();
 	return marked;
+}
+
+void gcdune_mark_end(bool apart)
+{
+	heap->marking = 0;
+	heap->apart = apart;
+	heap->white = black;
+	heap->color = apart ? next_color() : black;
+	color_reserves();
 }
 
 /* ---- Assists ---- */
@@ -689,6 +704,8 @@ void gcdune_mark_after_fork(void)
 	gcdune_mark_ephemerons = NULL;
 	gcdune_mark_overflowed = gcdune_roots_overflowed = false;
 	stopped = gcdune_mark_push_only = false;
+	if (heap->marking)
+		heap->apart = 0;
 	heap->marking = 0;
 	gcdune_worklist_after_fork();
 	if (!gcdune_marker_init(m))

@@ -37,8 +37,9 @@ extern struct gcdune_marker gcdune_mark_main __attribute__((visibility("hidden")
 int gcdune_mark_init(void);
 /* Sees to it that there are as many helpers as pay. Before the world is stopped. */
 void gcdune_mark_prepare(void);
-/* Chooses the new colours: new objects are young from now on. World stopped. */
-void gcdune_mark_flip(void);
+/* Chooses the new colours: new objects are young from now on. MINOR, after heap.apart: what is black stays so. World
+ * stopped. */
+void gcdune_mark_flip(bool minor);
 /* Whether the world is stopped from now on: how many helpers take part, and what may be called. */
 void gcdune_mark_stopped(bool now);
 bool gcdune_mark_is_stopped(void);
@@ -64,8 +65,10 @@ struct gcdune_marked {
 	uint64_t bytes, leaf_bytes, young_bytes, objects; /* leaf and young ones are among the bytes */
 	unsigned markers;
 };
-/* What is not black is dead from now on. Returns what was marked. World stopped. */
-struct gcdune_marked gcdune_mark_end(void);
+/* What was marked in the cycle; counts anew. */
+struct gcdune_marked gcdune_mark_count(void);
+/* What is not black is dead from now on; new objects are black, or if APART have a colour of their own. World stopped. */
+void gcdune_mark_end(bool apart);
 
 /* Words of a range of roots; aligned. */
 void gcdune_mark_root_range(struct gcdune_marker *marker, uintptr_t begin, uintptr_t end);

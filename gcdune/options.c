@@ -37,7 +37,7 @@ static const struct option {
 } table[] = {
 	{"stats", TEXT, &gcdune_options.stats, false, "1 or a file name"},
 	{"trace", TEXT, &gcdune_options.trace, true, "a file name"},
-	{"mode", MODE, &gcdune_options.mode, true, "auto, concurrent or stw"},
+	{"mode", MODE, &gcdune_options.mode, true, "auto, concurrent, stw or generational"},
 	{"dirty", SOURCE, &gcdune_options.dirty, true, "auto, uffd, softdirty, mprotect or always"},
 	{"dirty_plant", FLAG, &gcdune_options.dirty_plant, true, "0 or 1"},
 	{"stretch", COUNT, &gcdune_options.stretch, false, "microseconds"},
@@ -177,6 +177,8 @@ static int set(const struct option *option, const char *text)
 			*(int *)option->value = GCDUNE_MODE_AUTO;
 		else if (!strcasecmp(text, "concurrent"))
 			*(int *)option->value = GCDUNE_MODE_CONCURRENT;
+		else if (!strcasecmp(text, "generational"))
+			*(int *)option->value = GCDUNE_MODE_GENERATIONAL;
 		else if (!strcasecmp(text, "stw"))
 			*(int *)option->value = GCDUNE_MODE_STW;
 		else

@@ -4,7 +4,12 @@
  *
  * A cycle that runs beside the program begins earlier, by what the program allocated during the last one and half as
  * much again. If that is used up before marking is over, threads help to mark, in small pieces, as they allocate, and
- * then sleep in small pieces too (gcdune_pacer_debt). Called by cycle.c. */
+ * then sleep in small pieces too (gcdune_pacer_debt).
+ *
+ * In generational mode it also says which cycles are minor. What minor cycles find alive stays, so the room that the last
+ * full one left shrinks with each; half of it gone, the next is full. Where marking all of the heap costs hardly more, or
+ * most of what is new lives on, minor cycles do not pay: there are none for some time, longer each time. Called by
+ * cycle.c. */
 #include "pacer.h"
 
 #include <errno.h>
@@ -29,11 +34,17 @@ enum { OLD = 3 };
 /* Blocks given back to the kernel under one hold of heap.lock: a stop never waits for more than that. */
 enum { BATCH = 32 };
 
-/* What may be allocated from one cycle's end to the next's; and of that, what is kept for while a cycle runs. */
-static size_t allowance, headroom;
+/* What may be allocated from one cycle's end to the next's. */
+static size_t allowance;
 
 static size_t goal;	 /* bytes the heap may hold without growing: live, and free for the next cycle */
 static uint64_t goal_at; /* when it was set */
+
+/* What the last full cycle found, and what that leaves. */
+static struct {
+	size_t live, share, room;
+	uint64_t ns; /* of marking */
+} full;
 
 static size_t budget(bool concurrent)
 {
@@ -42,8 +53,11 @@ static size_t budget(bool concurrent)
 	 * program appends meanwhile finds all that ever passed through it. So it counts for half. */
 	size_t sure = heap->live_bytes - heap->young_bytes / 2, leaf = MIN(sure, heap->leaf_bytes);
 	size_t cost = sure - leaf + leaf / LEAF_SHARE + heap->root_bytes;
-	size_t share = cost / 100 * gcdune_options.growth;
-	size_t least = heap->live_bytes + MAX(share, LEAST);
+	if (!heap->minor) {
+		full.live = heap->live_bytes;
+		full.share = MAX(cost / 100 * gcdune_options.growth, LEAST);
+	}
+	size_t least = MAX(full.live + full.share, heap->live_bytes + LEAST / 4);
 	size_t held = (heap->blocks_used + heap->blocks_dirty) << GCDUNE_BLOCK_SHIFT;
 
 	uint64_t now = gcdune_os_now(), since = MIN(now - goal_at, DECAY_NS);
@@ -91,14 +105,45 @@ void gcdune_pacer_flip(void)
 	heap->trigger = MAX((int64_t)allowance, at_flip + (int64_t)LEAST / 4);
 }
 
-void gcdune_pacer_cycle_end(bool concurrent)
-{
-	int64_t during = heap->allocated - at_flip;
+enum { MOST_SKIPPED = 31, MOST_NUMBERS = 96 /* of colours, see mark.c */ };
 
+/* ROOM bytes may be allocated before the next cycle ends. Whether it is to be a minor one. */
+static bool next_is_minor(size_t room, size_t survived, uint64_t ns)
+{
+	static unsigned penalty, skip;
+	unsigned numbers = (unsigned)(heap->newest + GCDUNE_COLOR_LAST - heap->black) % GCDUNE_COLOR_LAST;
+
+	if (heap->minor) {
+		size_t made = (size_t)MAX(heap->allocated, 1);
+
+		if (!gcdune_options.torture && (survived > made / 2 || ns > full.ns / 2)) {
+			penalty = MIN(penalty * 2 + 1, MOST_SKIPPED);
+			skip = penalty;
+			return false;
+		}
+		penalty -= penalty > 0;
+		return room >= full.room / 2 && numbers < MOST_NUMBERS;
+	}
+	full.ns = ns;
+	full.room = room;
+	if (!skip)
+		return true;
+	skip--;
+	return false;
+}
+
+bool gcdune_pacer_cycle_end(bool concurrent, bool minor_next, size_t survived, uint64_t ns)
+{
+	static size_t headrooms[2];
+	size_t *headroom = &headrooms[heap->minor];
+	int64_t during = heap->allocated - at_flip;
+	size_t b;
+
+	heap->root_bytes = gcdune_roots_bytes();
+	b = budget(concurrent);
+	minor_next = minor_next && next_is_minor(b, survived, ns);
 	heap->allocated_before += (uint64_t)(heap->allocated > 0 ? heap->allocated : 0);
 	heap->allocated = 0;
-	heap->root_bytes = gcdune_roots_bytes();
-	size_t b = budget(concurrent);
 
 	if (heap->live_bytes + b < gcdune_options.heap_initial)
 		b = gcdune_options.heap_initial - heap->live_bytes;
@@ -107,11 +152,12 @@ void gcdune_pacer_cycle_end(bool concurrent)
 		size_t d = during > 0 ? (size_t)during : 0;
 
 		/* Rises at once, sinks slowly: a late start costs more than an early one. */
-		headroom = MAX(d + d / 2, headroom / 4 * 3);
-		headroom = MAX(MIN(headroom, b / 4 * 3), b / 16);
-		b -= headroom;
+		*headroom = MAX(d + d / 2, *headroom / 4 * 3);
+		*headroom = MAX(MIN(*headroom, b / 4 * 3), b / 16);
+		b -= MIN(headrooms[minor_next], b / 4 * 3);
 	}
 	heap->trigger = (int64_t)b;
+	return minor_next;
 }
 
 unsigned gcdune_pacer_debt(unsigned *sleep)

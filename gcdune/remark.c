@@ -9,18 +9,27 @@
  * gcdune_dirty_track, and the words are read after that; a page that was never armed counts as written. Or it is in an
  * object that is not marked itself; that one's address is then in one of these places, and so on.
  *
- * So what is allocated while a cycle runs need not be scanned for having been written, only if it is found. */
+ * So what is allocated while a cycle runs need not be scanned for having been written, only if it is found.
+ *
+ * A minor cycle takes what the last one marked for marked already. The argument is the same, with "after the marker read
+ * it" reaching back to the last cycle, at whose end a marked object led to marked ones only. A page that was armed then
+ * and still is reports what was written since. Every other page counts as written: of a block that was not armed all the
+ * time all marked objects are scanned (WATCH_WHOLE), after it has been armed. ARMED is a hint as to what a fault would
+ * cost, but it is set only with the page clean, or reporting: whatever makes a page clean (arm, below) sets WHOLE too,
+ * or scans the page (take). */
 #include "remark.h"
 
 #include <string.h>
 
 #include "dirty/dirty.h"
-#include "os.h"
+#include "options.h"
+#include "verify.h"
 
 static struct gcdune_heap *const heap = &gcdune_heap;
 
 /* What a marker takes at once: 16 MiB, some 5 microseconds when all is clean. */
 enum { UNIT_PAGES = 4096 };
+enum { BLOCK_PAGES = GCDUNE_BLOCK / GCDUNE_PAGE };
 
 /* Beyond the committed part, room for what comes into use during a cycle. */
 static const uint32_t ROOM = (uint32_t)((4ull << 30) >> GCDUNE_BLOCK_SHIFT);
@@ -46,10 +55,15 @@ static uint8_t watch(uint32_t i)
 	return __atomic_load_n(&heap->spans[i].watch, __ATOMIC_RELAXED);
 }
 
-static void set_watch(uint32_t i, uint8_t value)
+/* A thread may be taking ARMED away just now (gcdune_remark_fill); what it does not mean to change stays. */
+static void change_watch(uint32_t i, uint8_t set, uint8_t clear)
 {
-	if (watch(i) != value)
-		__atomic_store_n(&heap->spans[i].watch, value, __ATOMIC_RELAXED);
+	uint8_t before = watch(i);
+
+	while (((before | set) & (uint8_t)~clear) != before &&
+	       !__atomic_compare_exchange_n(&heap->spans[i].watch, &before, (uint8_t)((before | set) & ~clear), true,
+					    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		;
 }
 
 /* Calls VISIT for each run of neighbouring blocks in [FIRST, LAST) that are WANTED, closing gaps of a few. */
@@ -81,10 +95,13 @@ static bool is_unarmed(uint32_t i)
 	return in_use(i) && !(watch(i) & GCDUNE_WATCH_ARMED);
 }
 
+static bool arm_minor;
+
+/* Gaps that were armed before lose what they had to report. */
 static int arm(uint32_t from, uint32_t to)
 {
 	for (uint32_t i = from; i < to; i++)
-		set_watch(i, GCDUNE_WATCH_ARMED);
+		change_watch(i, GCDUNE_WATCH_ARMED | (arm_minor ? GCDUNE_WATCH_WHOLE : 0), GCDUNE_WATCH_DIRTY);
 	return gcdune_dirty_track(gcdune_block_address(from), gcdune_block_address(to));
 }
 
@@ -92,12 +109,15 @@ static int disarm(uint32_t from, uint32_t to)
 {
 	gcdune_dirty_end(gcdune_block_address(from), gcdune_block_address(to));
 	for (uint32_t i = from; i < to; i++)
-		set_watch(i, 0);
+		change_watch(i, 0, 0xff);
 	return 0;
 }
 
-bool gcdune_remark_arm(void)
+bool gcdune_remark_arm(bool minor)
 {
+	arm_minor = minor;
+	if (minor && gcdune_options.verify)
+		gcdune_verify_minor_begin(edge());
 	uint32_t end = edge(), leaf = __atomic_load_n(&heap->spaces[GCDUNE_SPACE_LEAF].edge, __ATOMIC_ACQUIRE);
 	uint32_t limit = leaf - end > end + ROOM ? 2 * end + ROOM : leaf;
 
@@ -122,10 +142,10 @@ static bool is_to_be_disarmed(uint32_t i)
 	if (w & GCDUNE_WATCH_DIRTY)
 		return true;
 	if (block->use == GCDUNE_USE_SMALL)
-		return block->color != heap->color;
+		return !gcdune_color_lives(block->color);
 	if (block->use == GCDUNE_USE_TAIL)
 		block = &heap->blocks[heap->spans[i].head];
-	return block->use != GCDUNE_USE_LARGE || *gcdune_block_states(block) != heap->color;
+	return block->use != GCDUNE_USE_LARGE || !gcdune_color_lives(*gcdune_block_states(block));
 }
 
 void gcdune_remark_disarm(uint32_t from, uint32_t to)
@@ -144,7 +164,7 @@ void gcdune_remark_fill(uint32_t from, uint32_t to)
 	/* One call costs less than a fault for each page. */
 	gcdune_dirty_mark(gcdune_block_address(from), gcdune_block_address(to));
 	for (uint32_t i = from; i < to; i++)
-		set_watch(i, watch(i) & (uint8_t)~GCDUNE_WATCH_ARMED);
+		change_watch(i, 0, GCDUNE_WATCH_ARMED);
 }
 
 /* ---- Looking through ---- */
@@ -274,6 +294,36 @@ static void scan_page(struct gcdune_marker *m, uintptr_t page)
 	}
 }
 
+/* All marked objects in a block, or the part of one in it. */
+static void scan_whole(struct gcdune_marker *m, uint32_t index)
+{
+	struct gcdune_block *block = &heap->blocks[index];
+	uintptr_t base = gcdune_block_address(index);
+
+	if (__atomic_load_n(&block->use, __ATOMIC_ACQUIRE) != GCDUNE_USE_SMALL || !(block->flags & GCDUNE_BLOCK_WORDS)) {
+		for (uintptr_t page = base; page < base + GCDUNE_BLOCK; page += GCDUNE_PAGE)
+			scan_page(m, page);
+		return;
+	}
+	if (__atomic_load_n(&block->color, __ATOMIC_ACQUIRE) != m->black)
+		return;
+	const uint8_t *states = gcdune_block_states(block);
+	size_t size = block->granules * GCDUNE_GRANULE;
+	unsigned n = block->nslots;
+
+	m->source = block;
+	for (unsigned slot = 0; slot < n;) {
+		unsigned first = slot;
+
+		while (slot < n && __atomic_load_n(states + slot, __ATOMIC_ACQUIRE) == m->black)
+			slot++;
+		if (slot > first)
+			scan_part(m, base + first * size, base + slot * size);
+		else
+			slot++;
+	}
+}
+
 void gcdune_remark_range(struct gcdune_marker *m, uintptr_t begin, size_t pages)
 {
 	uint64_t bits[UNIT_PAGES / 64];
@@ -286,12 +336,24 @@ void gcdune_remark_range(struct gcdune_marker *m, uintptr_t begin, size_t pages)
 	for (size_t i = 0; i < (pages + 63) / 64; i++) {
 		for (unsigned k = 0; k < 4 && bits[i]; k++) /* four blocks of 16 pages */
 			if (bits[i] >> (k * 16) & 0xffff)
-				set_watch(block + (uint32_t)i * 4 + k, (rearm ? GCDUNE_WATCH_ARMED : 0) | GCDUNE_WATCH_DIRTY);
+				change_watch(block + (uint32_t)i * 4 + k, (rearm ? GCDUNE_WATCH_ARMED : 0) | GCDUNE_WATCH_DIRTY,
+					     rearm ? 0 : GCDUNE_WATCH_ARMED);
 		for (uint64_t word = bits[i]; word; word &= word - 1) {
 			found++;
+			if (__builtin_expect(gcdune_options.verify, 0))
+				gcdune_verify_looked_at(begin + (i * 64 + (size_t)__builtin_ctzll(word)) * GCDUNE_PAGE, 1);
 			scan_page(m, begin + (i * 64 + (size_t)__builtin_ctzll(word)) * GCDUNE_PAGE);
 		}
 	}
+	if (heap->minor)
+		for (uint32_t i = block; i < block + pages / BLOCK_PAGES; i++)
+			if (watch(i) & GCDUNE_WATCH_WHOLE) {
+				change_watch(i, 0, GCDUNE_WATCH_WHOLE);
+				if (__builtin_expect(gcdune_options.verify, 0))
+					gcdune_verify_looked_at(gcdune_block_address(i), BLOCK_PAGES);
+				scan_whole(m, i);
+				found += BLOCK_PAGES;
+			}
 	dirty_pages += found;
 }
 

@@ -4,9 +4,9 @@
 
 #include "mark.h"
 
-/* Has writes recorded from now on to all pages with objects that may hold pointers. Threads run. False: the dirty source
- * would not. */
-bool gcdune_remark_arm(void);
+/* Has writes recorded from now on to all pages with objects that may hold pointers; what was recorded before counts in a
+ * MINOR cycle, and blocks of which it was not will be scanned whole. Threads run. False: the dirty source would not. */
+bool gcdune_remark_arm(bool minor);
 /* The cycle is over: of the blocks [FROM, TO) those that are written to cost nothing from now on. Threads run; the sweep
  * has not come there yet. */
 void gcdune_remark_disarm(uint32_t from, uint32_t to);

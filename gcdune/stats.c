@@ -27,7 +27,7 @@ enum { KEEP = 1 << 20 }; /* pauses recorded one by one; later ones only count */
 static struct gcdune_pause *pauses;
 static struct gcdune_cycle_record *cycles;
 static size_t count, capacity, cycle_count, cycle_capacity;
-static uint64_t concurrent_cycles, gave_up, concurrent_total[GCDUNE_CONCURRENT_PHASES], dirty_total, dirty_in_pause;
+static uint64_t concurrent_cycles, minor_cycles, gave_up, concurrent_total[GCDUNE_CONCURRENT_PHASES], dirty_total, dirty_in_pause;
 static struct {
 	_Atomic uint64_t total, most, times;
 } lost[GCDUNE_LOST_KINDS];
@@ -107,6 +107,7 @@ void gcdune_stats_cycle(const struct gcdune_cycle_record *cycle, uint64_t object
 {
 	cycles = append(cycles, &cycle_count, &cycle_capacity, sizeof *cycles, cycle);
 	concurrent_cycles += cycle->concurrent;
+	minor_cycles += cycle->minor;
 	gave_up += cycle->gave_up;
 	dirty_total += cycle->dirty_pages;
 	dirty_in_pause += cycle->dirty_last;
@@ -228,9 +229,10 @@ enum { WINDOWS = sizeof windows_ms / sizeof *windows_ms };
 
 static void write_json_concurrent(FILE *f)
 {
-	fprintf(f, "  \"dirty_source\": \"%s\",\n  \"concurrent\": {\"cycles\": %llu, \"gave_up\": %llu, \"dirty_pages\": %llu, "
+	fprintf(f, "  \"dirty_source\": \"%s\",\n  \"concurrent\": {\"cycles\": %llu, \"minor\": %llu, \"gave_up\": %llu, \"dirty_pages\": %llu, "
 		   "\"dirty_pages_in_pause\": %llu",
-		gcdune_dirty_name(), (unsigned long long)concurrent_cycles, (unsigned long long)gave_up,
+		gcdune_dirty_name(), (unsigned long long)concurrent_cycles, (unsigned long long)minor_cycles,
+		(unsigned long long)gave_up,
 		(unsigned long long)dirty_total, (unsigned long long)dirty_in_pause);
 	for (unsigned i = 0; i < GCDUNE_CONCURRENT_PHASES; i++)
 		fprintf(f, ", \"%s_ns\": %llu", concurrent_names[i], (unsigned long long)concurrent_total[i]);
@@ -255,7 +257,7 @@ static void write_json_concurrent(FILE *f)
 	fprintf(f, "],\n  \"page_faults\": %ld,\n  \"cycles\": {\"fields\": [\"start_ns\"", gcdune_os_page_faults());
 	for (unsigned i = 0; i < GCDUNE_CONCURRENT_PHASES; i++)
 		fprintf(f, ", \"%s_ns\"", concurrent_names[i]);
-	fprintf(f, ", \"concurrent\", \"gave_up\", \"rounds\", \"dirty_pages\", \"dirty_pages_in_pause\", "
+	fprintf(f, ", \"concurrent\", \"minor\", \"gave_up\", \"rounds\", \"dirty_pages\", \"dirty_pages_in_pause\", "
 		   "\"marked_bytes\"],\n    \"list\": [");
 	for (size_t i = 0; i < cycle_count; i++) {
 		const struct gcdune_cycle_record *c = &cycles[i];
@@ -263,7 +265,7 @@ static void write_json_concurrent(FILE *f)
 		fprintf(f, "%s\n      [%llu", i ? "," : "", (unsigned long long)c->start_ns);
 		for (unsigned k = 0; k < GCDUNE_CONCURRENT_PHASES; k++)
 			fprintf(f, ", %llu", (unsigned long long)c->phase_ns[k]);
-		fprintf(f, ", %u, %u, %u, %llu, %llu, %llu]", c->concurrent, c->gave_up, c->rounds,
+		fprintf(f, ", %u, %u, %u, %u, %llu, %llu, %llu]", c->concurrent, c->minor, c->gave_up, c->rounds,
 			(unsigned long long)c->dirty_pages, (unsigned long long)c->dirty_last,
 			(unsigned long long)c->marked_bytes);
 	}
@@ -369,9 +371,9 @@ static void write_text(FILE *f)
 		(unsigned long long)s.finalizers_run);
 	if (concurrent_cycles) {
 		fprintf(f,
-			"gcdune: %llu cycles ran beside the program (writes by %s): %.1f MiB of pages scanned again, %.1f "
+			"gcdune: %llu cycles ran beside the program (%llu minor; writes by %s): %.1f MiB of pages scanned again, %.1f "
 			"pages in each pause",
-			(unsigned long long)concurrent_cycles, gcdune_dirty_name(), mib(dirty_total * 4096),
+			(unsigned long long)concurrent_cycles, (unsigned long long)minor_cycles, gcdune_dirty_name(), mib(dirty_total * 4096),
 			(double)dirty_in_pause / (double)concurrent_cycles);
 		for (unsigned i = 0; i < GCDUNE_CONCURRENT_PHASES; i++)
 			fprintf(f, "; %s %.1f ms", concurrent_names[i], (double)concurrent_total[i] / 1e6);
@@ -425,7 +427,7 @@ void gcdune_stats_init(void)
 void gcdune_stats_after_fork(void)
 {
 	count = cycle_count = 0;
-	concurrent_cycles = gave_up = dirty_total = dirty_in_pause = 0;
+	concurrent_cycles = minor_cycles = gave_up = dirty_total = dirty_in_pause = 0;
 	memset(concurrent_total, 0, sizeof concurrent_total);
 	memset((void *)lost, 0, sizeof lost);
 	gcdune_trace_after_fork();

@@ -53,6 +53,7 @@ struct gcdune_cycle_record {
 	uint64_t dirty_last;  /* in the pause */
 	uint32_t rounds;      /* of scanning again */
 	uint8_t concurrent;
+	uint8_t minor;
 	uint8_t gave_up; /* pages got dirty faster than they could be scanned */
 };
 

@@ -135,7 +135,7 @@ static void sweep_block(uint32_t i)
 			gcdune_block_flag(block, 0, GCDUNE_BLOCK_LISTED);
 			break;
 		}
-		if (block->color == heap->color) {
+		if (gcdune_color_lives(block->color)) {
 			list_last(i);
 			break;
 		}
@@ -145,7 +145,7 @@ static void sweep_block(uint32_t i)
 		gcdune_block_give(i, 1);
 		break;
 	case GCDUNE_USE_LARGE:
-		if (*gcdune_block_states(block) == heap->color)
+		if (gcdune_color_lives(*gcdune_block_states(block)))
 			break;
 		if (heap->kinds[block->kind].pinned)
 			heap->pinned_blocks--;
@@ -199,12 +199,17 @@ void gcdune_sweep_finish(void)
 
 /* ---- Colours that come round again ---- */
 
+static bool lives(uint8_t color)
+{
+	return color == heap->color || color == heap->white || color == heap->black;
+}
+
 static void forget_if_old(uint8_t *value)
 {
 	uint8_t v = __atomic_load_n(value, __ATOMIC_RELAXED);
 
 	/* The owner of an open block may be taking the slot just now. */
-	if (v && v != heap->color && v != GCDUNE_COLOR_FREED)
+	if (v && !lives(v) && v != GCDUNE_COLOR_FREED)
 		__atomic_compare_exchange_n(value, &v, GCDUNE_COLOR_FREE, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
@@ -223,9 +228,12 @@ static void forget_old(uint32_t i)
 
 void gcdune_sweep_old_colors(void)
 {
-	/* Between cycles colours are odd, for each takes two. In a child that gave one up, all three may be in use. */
-	if ((heap->color != 101 && heap->color != 225) || heap->white != heap->color)
+	static uint8_t since = 1; /* heap.newest when it was done last */
+	unsigned used = (unsigned)(heap->newest + GCDUNE_COLOR_LAST - since) % GCDUNE_COLOR_LAST;
+
+	if (used < GCDUNE_COLOR_LAST / 2 - 4)
 		return;
+	since = heap->newest;
 	for (uint32_t i = 0; i < heap->nblocks;) {
 		pthread_mutex_lock(&heap->lock);
 		for (unsigned n = 0; n < PIECE / 8 && (i = gcdune_block_skip(i)) < heap->nblocks; n++)

@@ -135,7 +135,7 @@ void gcdune_thread_color(struct gcdune_thread *thread, uint8_t color)
 		run_rest(cache, cls, &begin, &end);
 		memset(gcdune_block_states(&heap->blocks[run->block]) + begin, color, end - begin);
 		/* What will be allocated here is not marked, but makes the block one with something in it. */
-		if (color)
+		if (color && heap->blocks[run->block].color != heap->black)
 			heap->blocks[run->block].color = color;
 	}
 }

@@ -31,6 +31,39 @@ static struct gcdune_ref slot_ref(uint32_t index, struct gcdune_block *block, un
 				   gcdune_block_states(block) + slot, block};
 }
 
+/* Pages that a minor cycle has looked through: written since the last one, or counted so. */
+static uint64_t *looked_at;
+static size_t looked_at_size; /* bytes */
+
+void gcdune_verify_minor_begin(uint32_t blocks)
+{
+	size_t want = ((size_t)blocks * (GCDUNE_BLOCK / GCDUNE_PAGE) / 64 + 1) * 2 * sizeof *looked_at;
+
+	if (want > looked_at_size) {
+		uint64_t *more = gcdune_os_remap(looked_at, looked_at_size, want);
+
+		if (!more)
+			return;
+		looked_at = more;
+		looked_at_size = want;
+	}
+	memset(looked_at, 0, looked_at_size);
+}
+
+void gcdune_verify_looked_at(uintptr_t begin, size_t pages)
+{
+	for (size_t page = (begin - heap->base) / GCDUNE_PAGE, end = page + pages; page < end; page++)
+		if (page / 8 < looked_at_size)
+			__atomic_fetch_or(&looked_at[page / 64], (uint64_t)1 << (page % 64), __ATOMIC_RELAXED);
+}
+
+static bool was_looked_at(uintptr_t address)
+{
+	size_t page = (address - heap->base) / GCDUNE_PAGE;
+
+	return page / 8 < looked_at_size && looked_at[page / 64] >> (page % 64) & 1;
+}
+
 /* Whether the object was scanned in this pause. A word in it that was scanned before, and not written since, may point by
  * chance to where something was made meanwhile. */
 static bool was_written(const struct gcdune_ref *from)
@@ -40,6 +73,8 @@ static bool was_written(const struct gcdune_ref *from)
 	for (; begin < end; begin += GCDUNE_PAGE) {
 		uint64_t bits = 0;
 
+		if (heap->minor && was_looked_at(begin))
+			return true;
 		if (!gcdune_dirty_take_root(begin, 1, &bits, false) || bits)
 			return true;
 	}
@@ -59,7 +94,10 @@ static void check_pushed(struct gcdune_marker *m, const struct gcdune_ref *from)
 			*to.state = m->white;
 			gcdune_options.verify_plant = 0;
 		}
-		if (*to.state != m->white && (*to.state != m->young || !was_written(from)))
+		if (*to.state != m->white && *to.state != m->young)
+			continue;
+		/* In a minor cycle that goes for all that is new. */
+		if ((*to.state == m->young || heap->minor) && !was_written(from))
 			continue;
 		if (heap->strict_interior && !(entry & GCDUNE_ENTRY_ROOT) &&
 		    !gcdune_displacement_valid((entry & ~GCDUNE_ENTRY_ROOT) - (uintptr_t)to.object))

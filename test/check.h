@@ -105,7 +105,7 @@ MAYBE_UNUSED static size_t rounds(size_t normal, size_t under_torture)
 {
 	/* A cycle that runs beside the program does not hold it up. TEST_ROUNDS multiplies. */
 	const char *mode = getenv("GCDUNE_MODE"), *more = getenv("TEST_ROUNDS");
-	bool slow = tortured() && !(mode && !strcmp(mode, "concurrent"));
+	bool slow = tortured() && !(mode && (!strcmp(mode, "concurrent") || !strcmp(mode, "generational")));
 
 	return (slow ? under_torture : normal) * (more ? (size_t)atol(more) : 1);
 }

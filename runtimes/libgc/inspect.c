@@ -286,7 +286,7 @@ void GC_print_free_list(int kind, size_t granules)
 		if (block->use != GCDUNE_USE_SMALL || libgc_kind_swap(block->kind) != kind || block->granules != granules)
 			continue;
 		for (unsigned slot = 0; slot < block->nslots; slot++)
-			if (gcdune_block_states(block)[slot] != gcdune_heap.color) {
+			if (!gcdune_color_lives(gcdune_block_states(block)[slot])) {
 				printf("Free object in heap block %p [%lu]: %p\n", (void *)gcdune_block_address(i), n++,
 				       (void *)(gcdune_block_address(i) + slot * granules * GCDUNE_GRANULE));
 			}
