@@ -251,6 +251,7 @@ void *gcdune_alloc_any(size_t size, size_t align, unsigned kind)
 
 	if (!thread)
 		return out_of_memory(size);
+	thread->leaving = GCDUNE_LEAVING_NOT;
 	if (heap->extra_byte && size < SIZE_MAX)
 		size++;
 	if (__builtin_expect(atomic_load_explicit(&heap->after_due, memory_order_relaxed), 0))

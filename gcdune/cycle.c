@@ -170,16 +170,21 @@ static void preclean(enum gcdune_cycle_reason reason)
 	cycle_record.gave_up = before > 4 * SHORT;
 }
 
+/* The last minor cycle of a stopped program took so long, in processor time. */
+static uint64_t minor_ns;
+
 static bool generational(void)
 {
-	return gcdune_options.mode == GCDUNE_MODE_GENERATIONAL;
+	return gcdune_options.mode == GCDUNE_MODE_GENERATIONAL || gcdune_options.mode == GCDUNE_MODE_AUTO;
 }
 
-/* MINOR: see heap.h; only beside the program. AGAIN: another follows at once. */
+/* MINOR: see heap.h. AGAIN: another follows at once. */
 static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool concurrent, bool minor, bool again)
 {
 	enum { BEGIN, ARM, FLIP, MARK, PRECLEAN, STOP, REMARK, FINALIZE, VERIFY, END, SWEEP, OVER } phase = BEGIN;
 	struct gcdune_marked marked = {0};
+
+	uint64_t cpu = gcdune_os_thread_time();
 
 	memset(&cycle_record, 0, sizeof cycle_record);
 	cycle_record.start_ns = gcdune_os_now() - gcdune_stats_start();
@@ -193,7 +198,7 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			break;
 		case ARM:
 			concurrent = gcdune_remark_arm(minor);
-			minor = minor && concurrent;
+			minor = minor && concurrent; /* else there is a stop, and who knows how long a minor one would be */
 			concurrent_over(GCDUNE_CONCURRENT_ARM);
 			phase = concurrent ? FLIP : STOP;
 			break;
@@ -248,9 +253,13 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 				gcdune_finalize_remark_roots();
 				gcdune_remark_callbacks();
 			} else {
-				gcdune_mark_flip(false);
+				gcdune_mark_flip(minor);
 				gcdune_pacer_flip();
-				gcdune_roots_mark();
+				gcdune_roots_mark(minor);
+				if (minor) {
+					gcdune_remark_stopped();
+					gcdune_remark_callbacks();
+				}
 			}
 			phase_over(GCDUNE_PHASE_ROOTS);
 			gcdune_mark_drain();
@@ -275,9 +284,12 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			heap->live_bytes = minor ? heap->live_bytes + marked.bytes : marked.bytes;
 			heap->leaf_bytes = minor ? heap->leaf_bytes + marked.leaf_bytes : marked.leaf_bytes;
 			heap->young_bytes = marked.young_bytes;
-			gcdune_mark_end(gcdune_pacer_cycle_end(concurrent, concurrent && !again && generational(), marked.bytes,
-							       cycle_record.phase_ns[GCDUNE_CONCURRENT_MARK] +
-								       cycle_record.phase_ns[GCDUNE_CONCURRENT_PRECLEAN]));
+			cpu = gcdune_os_thread_time() - cpu;
+			if (minor && !concurrent)
+				minor_ns = cpu;
+			else if (!minor)
+				minor_ns -= minor_ns / 4;
+			gcdune_mark_end(gcdune_pacer_cycle_end(concurrent, !again && generational(), marked.bytes, cpu));
 			gcdune_sweep_begin(concurrent);
 			if (gcdune_options.verify)
 				gcdune_verify_swept();
@@ -325,14 +337,14 @@ static void *wait_for_turn(void *unused)
 
 /* Every register that may hold a pointer is in this frame or above it while the collection runs; roots.c scans from
  * here. */
-static __attribute__((noinline)) void run_with_registers(enum gcdune_cycle_reason reason)
+static __attribute__((noinline)) void run_with_registers(enum gcdune_cycle_reason reason, bool minor)
 {
 	struct gcdune_thread *self = gcdune_thread_self;
 	uintptr_t outer = self->sp;
 
 	__builtin_unwind_init();
 	self->sp = (uintptr_t)__builtin_frame_address(0) - 128;
-	run(reason, false, false, false);
+	run(reason, false, minor, false);
 	self->sp = outer;
 	__asm__ volatile("" : : : "memory");
 }
@@ -344,7 +356,7 @@ static void begins(void)
 	event(GCDUNE_EVENT_BEGIN);
 }
 
-static void collect_here(enum gcdune_cycle_reason reason, uint64_t seen)
+static void collect_here(enum gcdune_cycle_reason reason, uint64_t seen, bool minor)
 {
 	uint32_t ticket = gcdune_collector_busy();
 	/* Who collects has the dynamic linker's lock at times. */
@@ -366,7 +378,8 @@ static void collect_here(enum gcdune_cycle_reason reason, uint64_t seen)
 	turn_owner = (uintptr_t)pthread_self();
 	if (reason != GCDUNE_CYCLE_BUDGET || heap->collections == seen) {
 		begins();
-		run_with_registers(reason);
+		/* Asked again: it may have been a full one that was waited for. */
+		run_with_registers(reason, minor && heap->apart);
 		heap->after_due = true;
 	}
 	turn_owner = 0;
@@ -410,6 +423,20 @@ static bool beside(enum gcdune_cycle_reason reason)
 	return gcdune_dirty_usable() && gcdune_collector_ready();
 }
 
+/* A minor cycle so short that the program had better stop for it: it takes no tracking of writes. Old objects are all
+ * looked through, at about 8 GB/s. One that took too long means that they are too much; it is tried again when a full
+ * cycle has found less. */
+enum { MINOR_SMALL = 6 << 20, MINOR_LONG = 800000 /* ns */ };
+
+static bool minor_here(enum gcdune_cycle_reason reason)
+{
+	size_t old = heap->live_bytes - heap->leaf_bytes + heap->root_bytes / 8; /* hardly any are written */
+
+	if (!heap->apart || gcdune_options.mode != GCDUNE_MODE_AUTO || reason != GCDUNE_CYCLE_BUDGET)
+		return false;
+	return old < MINOR_SMALL && minor_ns < MINOR_LONG;
+}
+
 void gcdune_cycle_collect(enum gcdune_cycle_reason reason)
 {
 	struct gcdune_thread *self = gcdune_thread_get();
@@ -419,8 +446,10 @@ void gcdune_cycle_collect(enum gcdune_cycle_reason reason)
 	if (!self || heap->disabled || gcdune_cycle_locked_here() || self->critical ||
 	    turn_owner == (uintptr_t)pthread_self() || gcdune_collector_asking_here())
 		return; /* perhaps in a callback of the cycle itself */
-	if (!beside(reason)) {
-		collect_here(reason, seen);
+	bool minor = minor_here(reason);
+
+	if (minor || !beside(reason)) {
+		collect_here(reason, seen, minor);
 		return;
 	}
 	if (!wait || gcdune_loader_held_here()) {
@@ -503,6 +532,7 @@ void gcdune_cycle_after_fork(void)
 	/* Sweeping that was under way goes on as it is needed. */
 	gcdune_collector_after_fork();
 	gcdune_dirty_after_fork();
+	gcdune_roots_after_fork();
 	/* Nothing is tracked here. A write to each entry would copy the parent's table. */
 	GCDUNE_EACH_BLOCK(i)
 	if (heap->spans[i].watch)

@@ -5,7 +5,10 @@
  * needs both never holds one while it waits for the other: the linker's first, then heap.cycle if it is free, else both
  * are given back and the wait for heap.cycle is done with neither. */
 #define _GNU_SOURCE
+#include <signal.h>
+
 #include "loader.h"
+#include "options.h"
 #include "thread.h"
 
 /* Only who holds `queue' waits for `cycle', so a thread that takes the lock again and again (gcdune_locked_call in a loop)
@@ -37,11 +40,23 @@ static bool acquire_at_once(void)
 	return got;
 }
 
+/* A thread may come here with all signals blocked (Crystal forks so), and one that stops the world wait for its answer: it
+ * can be stopped while it waits. */
+static void let_stop(sigset_t *before)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, gcdune_options.signal);
+	pthread_sigmask(SIG_UNBLOCK, &set, before);
+}
+
 /* A thread that waits here does nothing with the heap: it counts as blocked, and the collection that it waits for need
  * not stop it. It is RUNNING again once it has the lock, when no collection can begin. */
 static __attribute__((noinline)) void wait_for_cycle(void)
 {
 	struct gcdune_thread *self = gcdune_thread_self;
+	sigset_t before;
 
 	if (!self || self->critical || atomic_load(&self->state) == GCDUNE_THREAD_BLOCKED) {
 		acquire();
@@ -53,8 +68,10 @@ static __attribute__((noinline)) void wait_for_cycle(void)
 	self->takes_lock = true;
 	self->sp = (uintptr_t)__builtin_frame_address(0) - 128;
 	atomic_store(&self->state, GCDUNE_THREAD_BLOCKED);
+	let_stop(&before);
 	acquire();
 	atomic_store(&self->state, GCDUNE_THREAD_RUNNING);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	self->takes_lock = false;
 	self->sp = outer;
 }
@@ -88,13 +105,17 @@ void gcdune_cycle_wait(void)
 
 void gcdune_cycle_lock_with_loader(void)
 {
+	sigset_t before;
+
+	let_stop(&before);
 	for (;;) {
 		gcdune_loader_lock();
 		if (gcdune_cycle_trylock())
-			return;
+			break;
 		gcdune_loader_unlock();
 		gcdune_cycle_wait();
 	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 void gcdune_cycle_unlock(void)

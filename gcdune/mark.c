@@ -478,7 +478,7 @@ static void recover(void)
 	gcdune_worklist_helpers(0);
 	while (atomic_exchange(&gcdune_mark_overflowed, false)) {
 		if (atomic_exchange(&gcdune_roots_overflowed, false)) {
-			gcdune_roots_mark();
+			gcdune_roots_mark(false);
 			drain_all();
 		}
 		GCDUNE_EACH_BLOCK(i) {

@@ -116,7 +116,7 @@ static bool next_is_minor(size_t room, size_t survived, uint64_t ns)
 	if (heap->minor) {
 		size_t made = (size_t)MAX(heap->allocated, 1);
 
-		if (!gcdune_options.torture && (survived > made / 2 || ns > full.ns / 2)) {
+		if (!gcdune_options.torture && (survived > made / 2 || ns > full.ns / 8 * 7)) {
 			penalty = MIN(penalty * 2 + 1, MOST_SKIPPED);
 			skip = penalty;
 			return false;

@@ -30,11 +30,14 @@ static struct gcdune_heap *const heap = &gcdune_heap;
 /* What a marker takes at once: 16 MiB, some 5 microseconds when all is clean. */
 enum { UNIT_PAGES = 4096 };
 enum { BLOCK_PAGES = GCDUNE_BLOCK / GCDUNE_PAGE };
+/* The same if all of it is to be scanned: some 100 microseconds. */
+enum { UNIT_WHOLE = 256 };
 
 /* Beyond the committed part, room for what comes into use during a cycle. */
 static const uint32_t ROOM = (uint32_t)((4ull << 30) >> GCDUNE_BLOCK_SHIFT);
 
 static _Atomic size_t dirty_pages;
+static bool stopped_minor; /* see gcdune_remark_stopped */
 
 /* ---- Arming ---- */
 
@@ -95,7 +98,7 @@ static bool is_unarmed(uint32_t i)
 	return in_use(i) && !(watch(i) & GCDUNE_WATCH_ARMED);
 }
 
-static bool arm_minor;
+static bool arm_minor; /* the cycle that begins is minor */
 
 /* Gaps that were armed before lose what they had to report. */
 static int arm(uint32_t from, uint32_t to)
@@ -176,8 +179,8 @@ static int push_range(uint32_t first, uint32_t last)
 	while (begin < end) {
 		size_t pages = (end - begin) / GCDUNE_PAGE;
 
-		if (pages > UNIT_PAGES)
-			pages = UNIT_PAGES;
+		if (pages > (stopped_minor ? UNIT_WHOLE : UNIT_PAGES))
+			pages = stopped_minor ? UNIT_WHOLE : UNIT_PAGES;
 		gcdune_mark_main.source = NULL;
 		gcdune_marker_push(&gcdune_mark_main, gcdune_slice(begin, pages, GCDUNE_ENTRY_DIRTY));
 		begin += pages * GCDUNE_PAGE;
@@ -188,6 +191,16 @@ static int push_range(uint32_t first, uint32_t last)
 void gcdune_remark_push(void)
 {
 	each_run(0, edge(), in_use, push_range);
+}
+
+void gcdune_remark_stopped(void)
+{
+	if (gcdune_options.verify)
+		gcdune_verify_minor_begin(edge());
+	stopped_minor = true;
+	each_run(0, edge(), in_use, push_range);
+	gcdune_mark_run();
+	stopped_minor = false;
 }
 
 size_t gcdune_remark_count(void)
@@ -324,36 +337,57 @@ static void scan_whole(struct gcdune_marker *m, uint32_t index)
 	}
 }
 
+/* A minor cycle knows nothing of what was written to the block before it began. */
+static bool is_whole(uint32_t i)
+{
+	return heap->minor && (watch(i) & GCDUNE_WATCH_WHOLE || (stopped_minor && !(watch(i) & GCDUNE_WATCH_ARMED)));
+}
+
+static size_t scan_dirty(struct gcdune_marker *m, uint32_t index, unsigned bits, bool rearm)
+{
+	uintptr_t base = gcdune_block_address(index);
+
+	change_watch(index, (rearm ? GCDUNE_WATCH_ARMED : 0) | GCDUNE_WATCH_DIRTY, rearm ? 0 : GCDUNE_WATCH_ARMED);
+	for (unsigned word = bits; word; word &= word - 1) {
+		uintptr_t page = base + (unsigned)__builtin_ctz(word) * GCDUNE_PAGE;
+
+		if (__builtin_expect(gcdune_options.verify, 0))
+			gcdune_verify_looked_at(page, 1);
+		scan_page(m, page);
+	}
+	return (size_t)__builtin_popcount(bits);
+}
+
 void gcdune_remark_range(struct gcdune_marker *m, uintptr_t begin, size_t pages)
 {
 	uint64_t bits[UNIT_PAGES / 64];
 	size_t found = 0;
 	bool rearm = !gcdune_mark_is_stopped();
-	uint32_t block = (uint32_t)((begin - heap->base) >> GCDUNE_BLOCK_SHIFT);
+	uint32_t first = (uint32_t)((begin - heap->base) >> GCDUNE_BLOCK_SHIFT);
+	uint32_t blocks = (uint32_t)(pages / BLOCK_PAGES);
 
+	if (gcdune_worklist_wanted())
+		gcdune_marker_share(m);
 	memset(bits, 0, sizeof bits);
-	gcdune_dirty_take(begin, pages, bits, rearm);
-	for (size_t i = 0; i < (pages + 63) / 64; i++) {
-		for (unsigned k = 0; k < 4 && bits[i]; k++) /* four blocks of 16 pages */
-			if (bits[i] >> (k * 16) & 0xffff)
-				change_watch(block + (uint32_t)i * 4 + k, (rearm ? GCDUNE_WATCH_ARMED : 0) | GCDUNE_WATCH_DIRTY,
-					     rearm ? 0 : GCDUNE_WATCH_ARMED);
-		for (uint64_t word = bits[i]; word; word &= word - 1) {
-			found++;
+	bool known = !stopped_minor;
+
+	for (uint32_t i = first; i < first + blocks && !known; i++)
+		known = !is_whole(i);
+	if (known)
+		gcdune_dirty_take(begin, pages, bits, rearm);
+	for (uint32_t k = 0; k < blocks; k++) {
+		unsigned of_block = bits[k / 4] >> (k % 4 * 16) & 0xffff;
+
+		if (__builtin_expect(is_whole(first + k), 0)) {
 			if (__builtin_expect(gcdune_options.verify, 0))
-				gcdune_verify_looked_at(begin + (i * 64 + (size_t)__builtin_ctzll(word)) * GCDUNE_PAGE, 1);
-			scan_page(m, begin + (i * 64 + (size_t)__builtin_ctzll(word)) * GCDUNE_PAGE);
+				gcdune_verify_looked_at(begin + k * GCDUNE_BLOCK, BLOCK_PAGES);
+			change_watch(first + k, 0, GCDUNE_WATCH_WHOLE);
+			scan_whole(m, first + k);
+			found += stopped_minor ? 0 : BLOCK_PAGES;
+		} else if (of_block) {
+			found += scan_dirty(m, first + k, of_block, rearm);
 		}
 	}
-	if (heap->minor)
-		for (uint32_t i = block; i < block + pages / BLOCK_PAGES; i++)
-			if (watch(i) & GCDUNE_WATCH_WHOLE) {
-				change_watch(i, 0, GCDUNE_WATCH_WHOLE);
-				if (__builtin_expect(gcdune_options.verify, 0))
-					gcdune_verify_looked_at(gcdune_block_address(i), BLOCK_PAGES);
-				scan_whole(m, i);
-				found += BLOCK_PAGES;
-			}
 	dirty_pages += found;
 }
 

@@ -17,10 +17,14 @@ void gcdune_remark_fill(uint32_t from, uint32_t to);
 void gcdune_remark_push(void);
 /* Scans the marked objects on the dirty pages of a range. A marker's job. */
 void gcdune_remark_range(struct gcdune_marker *marker, uintptr_t begin, size_t pages);
+/* A minor cycle with the program stopped: scans what is marked already, all but what is known not to have been written
+ * since the last, and marks from there. */
+void gcdune_remark_stopped(void);
 /* How many pages were found dirty since last asked. */
 size_t gcdune_remark_count(void);
 
-/* Scans marked objects whose callbacks wait for the world to be stopped. It is. */
+/* Scans marked objects whose callbacks wait for the world to be stopped. It is. They may look at memory that is not the
+ * heap's, so all of them are called, in a minor cycle too. */
 void gcdune_remark_callbacks(void);
 
 #endif

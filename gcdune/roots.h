@@ -9,8 +9,8 @@
 /* Notes the data segments and thread-local storage of everything loaded, then calls STOP while no library can come or
  * go. */
 void gcdune_roots_prepare(void (*stop)(void));
-/* Pushes every root onto the main marker. World stopped. */
-void gcdune_roots_mark(void);
+/* Pushes every root onto the main marker; MINOR: every one that may have changed since the last cycle. World stopped. */
+void gcdune_roots_mark(bool minor);
 
 /* The same in parts, for a cycle that marks while the program runs: with the world stopped, notes which ranges are roots
  * and pushes what belongs to threads; */
@@ -25,8 +25,10 @@ void gcdune_roots_reread(void);
 void gcdune_roots_threads(void);
 /* and with the world stopped again reads what may have changed since, and what belongs to threads; */
 void gcdune_roots_remark(void);
-/* and no longer tracks anything. Threads run. */
+/* and no longer tracks what is written to. Threads run. */
 void gcdune_roots_forget(void);
+/* In the child, where nothing is tracked. */
+void gcdune_roots_after_fork(void);
 
 /* Aborts if a root leads to something unmarked. World stopped, after marking. */
 void gcdune_roots_verify(void);

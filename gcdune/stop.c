@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "options.h"
@@ -24,6 +25,32 @@ static _Atomic uint32_t release;    /* counts stops that have ended */
 static _Atomic uint32_t unanswered; /* signals */
 static sigset_t mask_before;	    /* of the stopper */
 
+/* What a program does with the lock held it may finish just after: it stores what the call returned, and only then is its
+ * data whole again. Guile moves its stack so. A collection that waited for the lock would stop it exactly there, where
+ * one by a thread that allocates never does. So until the program is some instructions further the thread refuses, and
+ * is signalled again. What counts as our code may be all of a static program, hence the bound. */
+enum { SOME_INSTRUCTIONS = 96 /* bytes */, MOST_REFUSED = 20 };
+
+static struct {
+	uintptr_t begin, end;
+} our_code;
+static _Atomic unsigned refusals; /* in this stop, not signalled again yet */
+
+static bool not_now(struct gcdune_thread *thread, const ucontext_t *context)
+{
+	uintptr_t pc = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
+	int leaving = atomic_load_explicit(&thread->leaving, memory_order_relaxed);
+
+	if (leaving == GCDUNE_LEAVING_NOT)
+		return false;
+	if (thread->refused++ < MOST_REFUSED &&
+	    (leaving == GCDUNE_LEAVING_LOCK || (pc >= our_code.begin && pc < our_code.end) ||
+	     pc - thread->leaving_to < SOME_INSTRUCTIONS))
+		return true;
+	thread->leaving = GCDUNE_LEAVING_NOT;
+	return false;
+}
+
 static void on_signal(int signal, siginfo_t *info, void *context)
 {
 	struct gcdune_thread *thread = gcdune_thread_self;
@@ -32,11 +59,16 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 
 	(void)signal;
 	(void)info;
-	(void)context;
 	if (!thread || !atomic_load(&thread->stop_wanted))
 		return; /* someone else's signal: nothing is lost by ignoring it */
 	if (thread->critical) {
 		thread->stop_pending = 1;
+		return;
+	}
+	if (__builtin_expect(not_now(thread, context), 0)) {
+		atomic_fetch_add(&refusals, 1);
+		gcdune_os_futex_wake(&unanswered, 1);
+		errno = saved_errno;
 		return;
 	}
 	uint32_t ticket = atomic_load(&release);
@@ -84,6 +116,7 @@ int gcdune_stop_init(void)
 		return -errno;
 	sigset_t unblock;
 
+	gcdune_os_mapping((uintptr_t)gcdune_stop_init, &our_code.begin, &our_code.end);
 	sigemptyset(&unblock);
 	sigaddset(&unblock, gcdune_options.signal);
 	pthread_sigmask(SIG_UNBLOCK, &unblock, NULL);
@@ -133,6 +166,18 @@ static void report_silent(void)
 	}
 }
 
+/* Those that refused have run on meanwhile. */
+static void signal_again(void)
+{
+	enum { MEANWHILE = 20000 /* ns */ };
+
+	gcdune_os_sleep(MEANWHILE);
+	refusals = 0;
+	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next)
+		if (atomic_load(&thread->stop_wanted) && atomic_load(&thread->leaving))
+			gcdune_os_tgkill(thread->tid, gcdune_options.signal);
+}
+
 void gcdune_stop_world(void)
 {
 	struct gcdune_thread *self = gcdune_thread_self;
@@ -164,6 +209,10 @@ void gcdune_stop_world(void)
 
 		if (!left)
 			break;
+		if (atomic_load(&refusals)) {
+			signal_again();
+			continue;
+		}
 		if (spins < 100) {
 			spins++;
 			__builtin_ia32_pause();
@@ -171,7 +220,8 @@ void gcdune_stop_world(void)
 		}
 		uint64_t before = gcdune_os_now();
 
-		gcdune_os_futex_wait_for(&unanswered, left, patience);
+		/* A refusal between the look and the wait is not waited for. */
+		gcdune_os_futex_wait_for(&unanswered, left, atomic_load(&refusals) ? 1 : patience);
 		uint64_t waited = gcdune_os_now() - before;
 
 		if (patience && waited >= patience) {

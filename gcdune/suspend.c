@@ -9,6 +9,7 @@
  * So it is suspended only where the interrupted code is the program's, or libc's called by it; else it is let go and stopped
  * again a moment later. */
 #define _GNU_SOURCE
+#include <sys/auxv.h>
 #include <ucontext.h>
 #include <unwind.h>
 
@@ -16,14 +17,19 @@
 #include "os.h"
 #include "thread.h"
 
-/* The code of this library and of libc. */
+/* The code of this library, of libc, and what the kernel provides for libc to call. */
 static struct {
 	uintptr_t begin, end;
-} ours, libc;
+} ours, libc, vdso;
 
 static bool inside_code(uintptr_t pc, uintptr_t begin, uintptr_t end)
 {
 	return pc >= begin && pc < end;
+}
+
+static bool inside_libc(uintptr_t pc)
+{
+	return inside_code(pc, libc.begin, libc.end) || inside_code(pc, vdso.begin, vdso.end);
 }
 
 struct look {
@@ -37,7 +43,7 @@ static _Unwind_Reason_Code frame(struct _Unwind_Context *context, void *arg)
 	uintptr_t pc = _Unwind_GetIP(context);
 
 	look->met |= pc == look->from;
-	if (!look->met || inside_code(pc, libc.begin, libc.end))
+	if (!look->met || inside_libc(pc))
 		return _URC_NO_REASON;
 	look->possible = !inside_code(pc, ours.begin, ours.end);
 	return _URC_END_OF_STACK;
@@ -49,7 +55,7 @@ void gcdune_suspend_look(struct gcdune_thread *thread, void *context)
 	uintptr_t pc = (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
 	struct look look = {.from = pc};
 
-	if (inside_code(pc, libc.begin, libc.end))
+	if (inside_libc(pc))
 		_Unwind_Backtrace(frame, &look);
 	else
 		look.possible = !inside_code(pc, ours.begin, ours.end);
@@ -92,6 +98,8 @@ void gcdune_thread_suspend(pthread_t id)
 	if (!ours.end) {
 		gcdune_os_mapping((uintptr_t)gcdune_thread_suspend, &ours.begin, &ours.end);
 		gcdune_os_mapping((uintptr_t)pthread_mutex_init, &libc.begin, &libc.end);
+		if (getauxval(AT_SYSINFO_EHDR))
+			gcdune_os_mapping(getauxval(AT_SYSINFO_EHDR), &vdso.begin, &vdso.end);
 	}
 	gcdune_cycle_lock_with_loader();
 	struct gcdune_thread *thread = find(id);

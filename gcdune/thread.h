@@ -52,6 +52,9 @@ struct gcdune_thread {
 	uintptr_t sp;		 /* while stopped or BLOCKED */
 	_Atomic int suspended;	 /* 1: by gcdune_thread_suspend; set and cleared under heap.cycle */
 	bool takes_lock;	 /* BLOCKED for a lock of ours: not to be suspended there */
+	_Atomic int leaving;	 /* GCDUNE_LEAVING_*: it has held heap.cycle for the program */
+	uintptr_t leaving_to;	 /* and goes back to this address */
+	unsigned refused;	 /* stops, since */
 	int suspend_look;	 /* not 0: the handler is to say whether it can be suspended there: 2 */
 	bool parked;		 /* suspended where it was stopped, and BLOCKED only for that */
 	bool on_altstack;	 /* stopped in a handler on its alternate stack, which ends at */
@@ -166,7 +169,13 @@ void gcdune_cycle_lock_with_loader(void);
 bool gcdune_cycle_locked_here(void);
 void gcdune_cycle_lock_after_fork(void);
 
+/* Calls FN(ARG) with heap.cycle held, for the program, which goes on at BACK. */
+void *gcdune_locked_call_to(void *(*fn)(void *), void *arg, void *back);
+
 /* ---- stop.c ---- */
+
+/* In gcdune_locked_call_to, after FN; and about to return from it, or some time after. */
+enum { GCDUNE_LEAVING_NOT, GCDUNE_LEAVING_LOCK, GCDUNE_LEAVING_CALL };
 
 /* Installs the signal handler. 0 or -EBUSY with a warning if the program has one of its own. */
 int gcdune_stop_init(void);

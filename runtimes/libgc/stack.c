@@ -36,7 +36,7 @@ void *GC_call_with_gc_active(GC_fn_type fn, void *data)
 
 void *GC_call_with_alloc_lock(GC_fn_type fn, void *data)
 {
-	return gcdune_locked_call(fn, data);
+	return gcdune_locked_call_to(fn, data, __builtin_return_address(0));
 }
 
 /* The address must be in a frame that outlives FN, so this is never a tail call. */
