@@ -68,6 +68,21 @@ void backend_collect(void);
 void backend_thread_create(pthread_t *thread, void *(*fn)(void *), void *arg);
 void backend_thread_join(pthread_t thread);
 
+/* Stacks that the program switches between itself (fibers): [LOW, HIGH) is one. backend_stack_switch is called right before
+ * the switch to TO (NULL: the thread's own stack), on the stack that is left. Main thread only. Nothing on malloc. */
+void *backend_stack_add(void *low, void *high);
+void backend_stack_remove(void *stack);
+void backend_stack_switch(void *to);
+
+/* For threads that were not made by backend_thread_create. */
+void backend_thread_attach(void);
+void backend_thread_detach(void);
+
+/* After an object's death: FN(OBJECT, NULL) is called, or *LINK, which is hidden from the collector, becomes NULL. False:
+ * the back end has no such thing. */
+bool backend_finalizer(void *object, void (*fn)(void *object, void *data));
+bool backend_link(void **link, void *object);
+
 _Noreturn void backend_out_of_memory(size_t size);
 
 static inline void *backend_check(void *object, size_t size)

@@ -6,7 +6,8 @@
 
 BENCH := $(BUILD)/bench
 BENCH_OBJ := $(BUILD)/obj/bench
-BENCH_PROGRAMS := gcbench binary-trees linked-list hash-map xml-parse live-cache
+DEMO_NAMES := gcbench binary-trees linked-list hash-map xml-parse live-cache
+BENCH_PROGRAMS := $(DEMO_NAMES) large-arrays string-churn fibers lisp graph idle-heap producer-consumer
 BENCH_BACKENDS := gcdune gcdune-functions boehm jemalloc mimalloc glibc
 BENCH_MICRO := micro-alloc micro-mark micro-cells
 
@@ -16,12 +17,12 @@ BENCH_FLAGS_boehm := -DBACKEND_BDW
 BENCH_FLAGS_jemalloc := -DBACKEND_MALLOC -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-free
 BENCH_FLAGS_mimalloc := $(BENCH_FLAGS_jemalloc)
 BENCH_FLAGS_glibc := $(BENCH_FLAGS_jemalloc)
-BENCH_PARTS_gcdune := backend-gcdune
-BENCH_PARTS_gcdune-functions := backend-gcdune
-BENCH_PARTS_boehm := backend-bdw observe-bdw
-BENCH_PARTS_jemalloc := backend-malloc
-BENCH_PARTS_mimalloc := backend-malloc
-BENCH_PARTS_glibc := backend-malloc
+BENCH_PARTS_gcdune := backend-gcdune figures
+BENCH_PARTS_gcdune-functions := backend-gcdune figures
+BENCH_PARTS_boehm := backend-bdw observe-bdw figures
+BENCH_PARTS_jemalloc := backend-malloc figures
+BENCH_PARTS_mimalloc := backend-malloc figures
+BENCH_PARTS_glibc := backend-malloc figures
 BENCH_NEEDS_gcdune := $(BUILD)/lib/libgcdune.so
 BENCH_NEEDS_gcdune-functions := $(BENCH_NEEDS_gcdune)
 BENCH_LIBS_gcdune := -L$(BUILD)/lib -Wl,-rpath,'$$ORIGIN/../lib' -lgcdune
@@ -76,7 +77,7 @@ $(BUILD)/bin/gcdune-micro: $(addprefix $(BENCH_OBJ)/,micro.o demo-run.o)
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lm
 
 DEMO_PROGRAMS += $(BENCH)/observe-bdw.so $(BENCH)/guile-alloc.scm \
-	$(foreach program,$(BENCH_PROGRAMS),$(foreach backend,$(BENCH_BACKENDS),$(BENCH)/$(program)-$(backend)))
+	$(foreach program,$(DEMO_NAMES),$(foreach backend,$(BENCH_BACKENDS),$(BENCH)/$(program)-$(backend)))
 
 # make bench-micro [ROUNDS=N]
 MICRO_PROGRAMS := $(BUILD)/bin/gcdune-micro \
@@ -92,7 +93,7 @@ $(BENCH)/malloc-threads: benchmarks/malloc-threads.c $(BUILD)/flags
 	$(Q)$(CC) $(BENCH_CFLAGS) -fno-builtin-malloc -fno-builtin-free $(LDFLAGS) -o $@ $<
 
 .PHONY: malloc-compare
-malloc-compare: $(LIBRARIES) $(BENCH)/malloc-threads $(patsubst %,$(BENCH)/%-glibc,$(BENCH_PROGRAMS))
+malloc-compare: $(LIBRARIES) $(BENCH)/malloc-threads $(patsubst %,$(BENCH)/%-glibc,$(DEMO_NAMES))
 	benchmarks/malloc-compare.py $(BUILD)
 
 # Dune mode's micro-benchmarks: make bench-dune.
@@ -121,3 +122,15 @@ bench-dirty: $(BENCH)/micro-dirty
 # The longest stop with a large live cache, beside Boehm's collector: make bench-pauses [MIB=1024] [ROUNDS=3].
 bench-pauses: $(LIBRARIES) $(BENCH)/live-cache-gcdune $(BENCH)/live-cache-boehm $(BENCH)/observe-bdw.so
 	benchmarks/pauses.py $(BUILD) $(or $(MIB),1024) $(or $(ROUNDS),3)
+
+# ---- The suite: make bench, bench-quick, bench-compare (docs/benchmarks.md) -------------------------------------------
+
+$(BENCH)/measure: benchmarks/measure.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(BENCH_CFLAGS) $(LDFLAGS) -o $@ $<
+
+SUITE_PROGRAMS := $(BENCH)/measure $(BENCH)/observe-bdw.so \
+	$(foreach program,$(BENCH_PROGRAMS),$(foreach backend,$(filter-out gcdune-functions,$(BENCH_BACKENDS)),$(BENCH)/$(program)-$(backend)))
+.PHONY: suite-programs
+suite-programs: $(LIBRARIES) $(SUITE_PROGRAMS)
