@@ -64,6 +64,9 @@ int main(int argc, char **argv)
 	}
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 
 	double began = now();
@@ -95,7 +98,11 @@ int main(int argc, char **argv)
 			break;
 		left.tv_sec = (time_t)rest;
 		left.tv_nsec = (long)((rest - (double)left.tv_sec) * 1e9);
-		sigtimedwait(&set, NULL, &left);
+		option = sigtimedwait(&set, NULL, &left);
+		if (option > 0 && option != SIGCHLD) {
+			kill(-pid, SIGKILL);
+			return 1;
+		}
 	}
 	if (timed_out && wait4(pid, &status, 0, &usage) != pid)
 		return 1;
