@@ -130,7 +130,56 @@ $(BENCH)/measure: benchmarks/measure.c $(BUILD)/flags
 	$(call say,LINK)
 	$(Q)$(CC) $(BENCH_CFLAGS) $(LDFLAGS) -o $@ $<
 
-SUITE_PROGRAMS := $(BENCH)/measure $(BENCH)/observe-bdw.so \
+# gbench-BACKEND, gbench-dirty: micro-benchmarks on Google Benchmark, where it is installed. gbench.cc is the only C++.
+GBENCH_PARTS := micro-suite micro-suite-alloc micro-suite-collect
+GBENCH_BACKENDS := $(BENCH_BACKENDS)
+$(BENCH_OBJ)/gbench.o: benchmarks/gbench.cc $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CXX)
+	$(Q)$(CXX) -std=c++17 $(OPTIMIZE) -g -pthread -fno-strict-aliasing $(SANITIZE) -Wall -Wextra -iquote benchmarks $(CPPFLAGS) \
+		$(CFLAGS) $(DEPEND) -c -o $@ $<
+
+# $(1) back end
+define gbench_backend
+$(BENCH)/gbench-$(1): $(GBENCH_PARTS:%=$(BENCH_OBJ)/$(1)/%.o) $(BENCH_OBJ)/gbench.o \
+		$(BENCH_PARTS_$(1):%=$(BENCH_OBJ)/$(1)/%.o) $(BENCH_NEEDS_$(1))
+	@mkdir -p $$(@D)
+	$$(call say,LINK)
+	$$(Q)$$(CXX) $$(OPTIMIZE) -pthread $$(SANITIZE) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(BENCH_LIBS_$(1)) $$(BENCHMARK_LIBS)
+endef
+$(foreach backend,$(GBENCH_BACKENDS),$(eval $(call gbench_backend,$(backend))))
+
+# With the library's own objects; libc's functions stay libc's, for the sources are called by hand.
+$(BENCH)/gbench-dirty: benchmarks/micro-suite-dirty.c $(BENCH_OBJ)/gbench.o $(CORE_OBJECTS) $(BUILD)/flags | $(INCLUDES)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(BENCH_CFLAGS) -fvisibility=hidden $(DEPEND) -c -o $(BENCH_OBJ)/micro-suite-dirty.o $<
+	$(Q)$(CXX) $(OPTIMIZE) -pthread $(SANITIZE) $(CFLAGS) $(LDFLAGS) -o $@ $(BENCH_OBJ)/micro-suite-dirty.o $(BENCH_OBJ)/gbench.o \
+		$(CORE_OBJECTS) $(LIBS) $(BENCHMARK_LIBS)
+
+ifneq ($(HAVE_BENCHMARK),)
+GBENCH_PROGRAMS := $(GBENCH_BACKENDS:%=$(BENCH)/gbench-%) $(BENCH)/gbench-dirty
+endif
+
+SUITE_PROGRAMS := $(BENCH)/measure $(GBENCH_PROGRAMS) $(BENCH)/dune-micro $(BENCH)/observe-bdw.so \
 	$(foreach program,$(BENCH_PROGRAMS),$(foreach backend,$(filter-out gcdune-functions,$(BENCH_BACKENDS)),$(BENCH)/$(program)-$(backend)))
 .PHONY: suite-programs
 suite-programs: $(LIBRARIES) $(SUITE_PROGRAMS)
+
+# The suite takes an hour at most, the quick one five minutes; both go on where they were interrupted (FRESH=1: not).
+# BENCH_FLAGS: options of benchmarks/bench.py run. BASE: the results file to compare with; NEW: another than the last.
+NEW := $(BENCH)/results.json
+.PHONY: suite-here suite-here-quick bench-compare bench-report bench-publish
+suite-here: suite-programs
+	benchmarks/bench.py run --build $(BUILD) --compiler '$(CC)' $(if $(FRESH),--fresh) $(BENCH_FLAGS)
+suite-here-quick: suite-programs
+	benchmarks/bench.py run --size quick --build $(BUILD) --compiler '$(CC)' $(if $(FRESH),--fresh) $(BENCH_FLAGS)
+bench-compare:
+	@test -n '$(BASE)' || { echo 'usage: make bench-compare BASE=results.json [NEW=results.json]' >&2; exit 2; }
+	@benchmarks/bench.py compare $(if $(ALL),--all) '$(BASE)' '$(NEW)'
+bench-report:
+	benchmarks/bench.py report '$(NEW)'
+# What the README cites and shows: the results of the last run become docs/results.json and docs/results.svg.
+bench-publish:
+	cp '$(NEW)' docs/results.json
+	benchmarks/bench.py report docs/results.json --html $(BENCH)/results.html

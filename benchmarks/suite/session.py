@@ -94,7 +94,7 @@ class Session:
     def micro(self, name, backend, binary, least):
         self.add(Job("micro", name, backend, [binary, "--benchmark_min_time=" + least, "--benchmark_out=@BENCHMARK_OUT@",
                                               "--benchmark_out_format=json"] +
-                     (["--benchmark_filter=TINY|/64$"] if self.size == "tiny" else []), rounds=0, kind="micro"))
+                     (["--benchmark_filter=alloc/scanned/64/|stop/1/|first_write/"] if self.size == "tiny" else []), rounds=0, kind="micro"))
 
     def curve_programs(self):
         return [name for name, program in PROGRAMS.items() if program.curve and (self.size != "tiny" or name == "hash-map")]
