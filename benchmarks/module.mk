@@ -183,3 +183,11 @@ bench-report:
 bench-publish:
 	cp '$(NEW)' docs/results.json
 	benchmarks/bench.py report docs/results.json --html $(BENCH)/results.html
+
+# What the tests of the suite run: with what make check installs, and in its first variant only.
+ifeq ($(VARIANT),gcc)
+SUITE_TESTED := $(filter-out xml-parse,$(BENCH_PROGRAMS))
+tests: $(BENCH)/measure $(BENCH)/observe-bdw.so $(patsubst %,$(BENCH)/%-gcdune,$(SUITE_TESTED)) \
+	$(patsubst %,$(BENCH)/%-glibc,$(SUITE_TESTED)) $(if $(HAVE_BDWGC),$(patsubst %,$(BENCH)/%-boehm,$(SUITE_TESTED))) \
+	$(if $(HAVE_BENCHMARK),$(BENCH)/gbench-gcdune $(BENCH)/gbench-glibc $(BENCH)/gbench-dirty)
+endif

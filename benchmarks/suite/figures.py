@@ -23,7 +23,9 @@ def _title(backend):
 
 
 def _names(page, group, backend="gcdune"):
-    return [r["benchmark"] for r in _rows(page, group, backend)]
+    """What has rows there; of the programs those whose time means something."""
+    names = [r["benchmark"] for r in _rows(page, group, backend)]
+    return [n for n in names if group != "program" or n not in plan.PROGRAMS or plan.PROGRAMS[n].timed]
 
 
 def _ratio(row, base, metric):
@@ -51,7 +53,7 @@ def tiles(page):
     if mean:
         tiles.append(("× %.2f" % mean, "wall time at equal memory; %d programs" % n))
     pauses = [(median(r, "pause_max_ms"), median(_get(page, "program", r["benchmark"], "boehm"), "pause_max_ms")) for r in
-              _rows(page, "program", "gcdune")]
+              _rows(page, "program", "gcdune") if r["benchmark"] in _names(page, "program")]
     pauses = [p for p in pauses if p[0] and p[1]]
     if pauses:
         tiles.append(("%s ms" % number(max(p[0] for p in pauses)), "longest pause in any program; Boehm's: %s ms" % number(max(p[1] for p in pauses))))
@@ -323,7 +325,9 @@ def micro(page):
             if points:
                 series.append((_title(b), picture.family(b), "dash" if b == "gcdune-functions" else "solid", sorted(points)))
         if series:
-            page.figure(picture.lines(label, series, note, "ns", x_log=True, y_log=True, dotted=True, height=270), label)
+            sizes = sorted({x for _, _, _, ps in series for x, _ in ps})
+            page.figure(picture.lines(label, series, note, "ns", x_log=True, y_log=True, dotted=True, height=270,
+                                      x_ticks=[(x, str(x)) for x in sizes]), label)
     names = list(dict.fromkeys(k[0] for k in by))
     rest = [n for n in names if not re.match(r"(alloc/(scanned|leaf)|large|realloc|stop)/\d+$", n)]
     shown = [(n.replace("_", " "), {b: median(by[n, b], "ns") for b in backends if (n, b) in by},
@@ -380,8 +384,6 @@ def readme(page):
     rows, mimalloc = [], {}
     for group in ("program", "client"):
         for n in _names(page, group):
-            if n == "idle-heap":
-                continue
             mine, base = _get(page, group, n, "gcdune"), _get(page, group, n, "boehm")
             r = _ratio(mine, base, "wall_s")
             if r:

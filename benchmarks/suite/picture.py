@@ -82,8 +82,10 @@ class Scale:
             decades = math.log10(self.high / self.low)
             steps = [1] if decades > 3 else [1, 2, 5] if decades > .7 else [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8]
             every = max(1, math.ceil(decades / 7))
-            return [s * 10.0 ** d for d in range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-                    for s in steps if d % every == 0 and self.low * .999 <= s * 10.0 ** d <= self.high * 1.001]
+            found = [s * 10.0 ** d for d in range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+                     for s in steps if d % every == 0 and self.low * .999 <= s * 10.0 ** d <= self.high * 1.001]
+            if len(found) > 2:
+                return found
         step = 10.0 ** math.floor(math.log10(self.high - self.low))
         step = step if (self.high - self.low) / step >= 4 else step / 2 if (self.high - self.low) / step >= 2 else step / 5
         first = math.ceil(self.low / step - 1e-9)
@@ -100,6 +102,9 @@ def number(x):
 
 
 def tick(x):
+    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(x) >= unit:
+            return "%g%s" % (float("%.3g" % (x / min(unit, 1e3) if letter == "k" else x / unit)), letter)
     return "%g" % float("%.3g" % x)
 
 
@@ -107,7 +112,7 @@ def legend(p, names, x, y, most=None):
     """Names of series, wrapped; returns the y below."""
     at = x
     for name, cls, kind in names:
-        width = 26 + 6.4 * len(name)
+        width = (36 if kind else 30) + 6.6 * len(name)
         if at > x and at + width > (most or p.width - 4):
             at, y = x, y + 17
         if kind:
@@ -124,11 +129,11 @@ def ratios(label, rows, series, note):
     values = [v[0] for _, r, _ in rows for v in r.values()]
     if not values:
         return None
-    low, high = min(values + [.5]) * .8, max(values + [2]) * 1.3
+    low, high = min(values + [.5]) * .62, max(values + [2]) * 1.4
     each = 11
     p = Picture(46 + sum(each * len(r) + 10 for _, r, _ in rows) + 40, label)
     y = legend(p, [(title, cls, "") for _, title, cls in series], 4, 14)
-    left, right = 132, WIDTH - 12
+    left, right = 142, WIDTH - 12
     scale = Scale(low, high, left, right, True)
     top, bottom = y + 4, p.height - 34
     for t in scale.ticks():
@@ -164,7 +169,7 @@ def dots(label, rows, series, note, unit):
         return None
     p = Picture(66 + 22 * len(rows), label)
     y = legend(p, [(title, cls, "") for _, title, cls in series], 4, 14)
-    left, right, bottom = 132, WIDTH - 16, 66 + 22 * len(rows) - 34
+    left, right, bottom = 142, WIDTH - 16, 66 + 22 * len(rows) - 34
     scale = Scale(min(values) * .7, max(values) * 1.4, left, right, True)
     for t in scale.ticks():
         p.line(scale.at(t), y, scale.at(t), bottom, "grid")
@@ -191,7 +196,8 @@ def lines(label, series, x_note, y_note, x_log=False, y_log=False, x_ticks=None,
     top = legend(p, [(title, cls, kind) for title, cls, kind, _ in series], 4, 14) + 14
     left, right, bottom = 54, WIDTH - 14, height - 36
     xs, ys = [x for x, _ in points], [y for _, y in points]
-    x = Scale(min(xs), max(xs), left, right, x_log)
+    room = (max(xs) / min(xs)) ** .03 if x_log else (max(xs) - min(xs)) * .03
+    x = Scale(min(xs) / room if x_log else min(xs) - room, max(xs) * room if x_log else max(xs) + room, left, right, x_log)
     low = y_low if y_low is not None else min(ys) * (.8 if y_log else 1) if y_log else 0
     y = Scale(low, y_high if y_high is not None else max(ys) * (1.25 if y_log else 1.08), bottom, top, y_log)
     for at, text in x_ticks or [(t, tick(t)) for t in x.ticks()]:
@@ -217,7 +223,7 @@ def readme(rows, mimalloc, caption):
     """The README's picture: wall time relative to Boehm's collector, and the longest pause of both. ROWS: (name, ratio or
     None, gcdune's pause, Boehm's pause, lost)."""
     width, each = 860, 24
-    p = Picture(92 + each * len(rows), "gcdune beside Boehm's collector: wall time and longest pause of %d programs" % len(rows), width)
+    p = Picture(100 + each * len(rows), "gcdune beside Boehm's collector: wall time and longest pause of %d programs" % len(rows), width)
     top, bottom = 58, 58 + each * len(rows)
     p.text(130, 18, "Wall time, relative to Boehm's collector", "title")
     p.text(520, 18, "Longest pause, ms", "title")

@@ -38,7 +38,7 @@ class Records:
             with open(path, "w") as f:
                 f.writelines(json.dumps(line) + "\n" for line in lines)
         else:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
             with open(path, "w") as f:
                 f.write(json.dumps({"key": key}) + "\n")
         self.file = open(path, "a")

@@ -122,13 +122,27 @@ def losing(page):
         page.p("Nowhere among the rows of this run that ran well on both sides.")
         return
     page.p("Every row in which gcdune is behind Boehm's collector, or in time behind mimalloc with frees written by hand, by more than the "
-           "runs vary. The same rows are marked ▲ in the tables.")
+           "runs vary. The same rows are marked ▲ in the tables. Against mimalloc one cause is common to all: memory that is freed at once is "
+           "used again while it is still in the caches, which costs the programmer the frees and the collector the cache misses.")
+    families = {}
+    for loss in page.lost:
+        families.setdefault(why.family(loss[0]), []).append(loss)
     page.add('<ul class="loss">')
-    for row, other, metric, ratio in page.lost:
-        a, b = median(row, metric), median(other, metric)
-        page.add('<li title="%s"><b class="missed">%s: %s × %s</b> of %s (%s against %s). %s</li>' % (
-            escape(row["id"]), escape(row["benchmark"].split(":")[-1] + ("" if row["group"] in ("program", "micro") else " (%s)" % row["group"])),
-            why.NAMES[metric], number(ratio), escape(title(other["backend"])), number(a), number(b), escape(why.sentence(row, other, metric))))
+    for (group, name), lost in families.items():
+        where = {"program": "", "micro": "", "scaling": ", by threads", "equal": ", at equal memory", "latency": "", "client": ""}[group]
+        page.add('<li><b class="missed">%s</b>%s' % (escape(name), where))
+        by = {}
+        for row, other, metric, ratio in lost:
+            by.setdefault((metric, other["backend"]), []).append((ratio, row, other))
+        for (metric, against), found in by.items():
+            ratio, row, other = max(found, key=lambda f: f[0])
+            a, b = median(row, metric), median(other, metric)
+            ratios = number(min(f[0] for f in found)) + " to " + number(ratio) if len(found) > 1 else number(ratio)
+            argument = row["benchmark"].split(":", 1)[-1] if len(found) > 1 else ""
+            page.add('<br><span title="%s"><b>%s × %s</b> of %s (%s%s against %s).</span> %s' % (
+                escape(" ".join(f[1]["id"] for f in found)), why.NAMES[metric], ratios, escape(title(against)),
+                escape(argument + ": " if argument else ""), number(a), number(b), escape(why.sentence(row, other, metric))))
+        page.add("</li>")
     page.add("</ul>")
 
 

@@ -3,6 +3,7 @@ faults, collections, time that threads were held back); CAUSES adds what was fou
 explains says so: "not analysed" is an answer, silence is not."""
 import re
 
+from .plan import PROGRAMS
 from .results import median
 
 # (program or micro-benchmark, metric): a regular expression for both, then the sentence. The first that fits counts.
@@ -12,6 +13,11 @@ CAUSES = [
     (r"linked-list", r"rss_mib",
      "A queue that moves through the heap is followed while it grows at its end; what it left behind is only found dead in the next cycle."),
     (r".*", r"idle_cpu_percent", "The collector's thread wakes up to look whether memory can go back to the kernel."),
+    (r"suite:alloc/.*", r"ns",
+     "Each collection of a small heap has fixed costs (threads of the collector, stops, looking through roots), and what comes after it "
+     "is not in the caches."),
+    (r"suite:stop/.*", r"ns", "With more threads than processors each answers a stop when the system next runs it; this varies a lot."),
+    (r"suite:sweep/.*", r"ns", "Slots are found again from a byte of state for each, in runs; single free slots are the worst case for runs."),
     (r"suite:(realloc|large).*", r"ns",
      "A large object that is dropped keeps its memory until the next collection, so new ones are made of pages that have to be touched first."),
 ]
@@ -30,7 +36,7 @@ def _facts(row, other, metric):
         if more > .15 * mine("wall_s"):
             facts.append("%.2f s of it are system time (the other: %.2f s), with %.0f page faults (%.0f)" % (
                 system, theirs("system_s"), mine("minor_faults"), theirs("minor_faults")))
-        if collections > 30 and mine("wall_s") and collections / mine("wall_s") > 40:
+        if collections > 30 and mine("wall_s") and collections / mine("wall_s") > 40 and c.get("live_mib", 0) < 12:
             facts.append("the live heap is small (%.1f MiB), so there are many collections (%.0f; the other: %.0f), and each has fixed costs"
                          % (c.get("live_mib", 0), collections, theirs("collections")))
         if metric == "wall_s" and c.get("sleep_s", 0) > .08 * mine("wall_s"):
@@ -53,12 +59,21 @@ def sentence(row, other, metric):
     for benchmark, metrics, cause in CAUSES:
         if re.fullmatch(benchmark, row["benchmark"]) and re.fullmatch(metrics, metric):
             return cause + (" In this run " + "; ".join(facts) + "." if facts else "")
-    if other["backend"] in ("mimalloc", "glibc", "jemalloc") and metric in ("wall_s", "ns"):
-        facts.insert(0, "frees written by hand reuse memory that is still in the caches, and nothing has to be marked")
+    if other["backend"] == "mimalloc" and metric in ("wall_s", "ns"):
+        facts.insert(0, "nothing has to be marked there")
     if not facts:
         return "Not analysed."
     text = "; ".join(facts)
     return text[0].upper() + text[1:] + "."
+
+
+def family(row):
+    """Rows whose losses are told together: a micro-benchmark with all its arguments, a program with all thread counts."""
+    if row["group"] == "micro":
+        return row["group"], re.sub(r"(/\d+|/threads:\d+)+$", "", row["benchmark"].split(":", 1)[-1])
+    if row["group"] == "scaling":
+        return row["group"], row["benchmark"].split(" ")[0]
+    return row["group"], row["benchmark"]
 
 
 def losses(results):
@@ -74,6 +89,8 @@ def losses(results):
             if not other or "metrics" not in other:
                 continue
             for metric in metrics:
+                if row["benchmark"] in PROGRAMS and not PROGRAMS[row["benchmark"]].timed and metric in ("wall_s", "pause_max_ms"):
+                    continue
                 if row["group"] == "latency" and metric != "pause_max_ms":
                     continue
                 if row["group"] == "equal" and metric == "rss_mib":
