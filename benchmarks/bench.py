@@ -3,6 +3,7 @@
 
         bench.py run [--size full|quick|tiny] [OPTION...]       make bench, make bench-quick
         bench.py report RESULTS.json [--html FILE] [--svg FILE]
+        bench.py pauses [--mib 1024] [--rounds 3]               make bench-pauses
         bench.py compare BASE.json NEW.json [--all]             make bench-compare BASE=file
 
 docs/benchmarks.md has the method. Exit status 1: a run failed, or (compare) gcdune got worse; 2: wrong use."""
@@ -15,7 +16,7 @@ import time
 sys.dont_write_bytecode = True
 top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from suite import compare, execute, plan, records, report, results, session  # noqa: E402
+from suite import compare, execute, plan, records, report, results, session, stats  # noqa: E402
 
 BUDGET_S = {"full": 3300, "quick": 270, "tiny": 60}
 
@@ -68,6 +69,32 @@ def run(options):
     return 1 if failed else 0
 
 
+def pauses(options):
+    """Stops of a program with so many MiB of live objects in random order: medians of interleaved rounds. `lost' is the most
+    that one thread lost at once to a stop, as it saw it itself: with the time the system took to run it again."""
+    build = os.path.abspath(options.build)
+    executor, runs = execute.Executor(build), {}
+    for round in range(options.rounds):
+        for backend in ("gcdune", "gcdune-stw", "boehm", "boehm-incremental"):
+            b = plan.BACKENDS[backend]
+            job = plan.Job("pauses", "live-cache", backend, ["%s/bench/live-cache-%s" % (build, b.binary), str(options.mib), str(options.mib * 4000)],
+                           dict(b.env))
+            result = executor.run(job)
+            print("round %d of %d: %s: %s" % (round + 1, options.rounds, b.title, result.get("failed") or "%.1f s" % result["wall_s"]), file=sys.stderr)
+            if "failed" in result:
+                sys.exit(1)
+            runs.setdefault(backend, []).append(dict(result, p99_ms=result["pauses"]["p99_ms"]))
+    print("live-cache %d %d: %d MiB live, random replacement; medians of %d interleaved rounds" % (
+        options.mib, options.mib * 4000, options.mib, options.rounds))
+    columns = [("pause_max_ms", "longest, ms", "%.2f"), ("p99_ms", "p99, ms", "%.2f"), ("lost_stop_ms", "lost, ms", "%.2f"), ("wall_s", "wall, s", "%.2f"),
+               ("cpu_s", "CPU, s", "%.2f"), ("rss_mib", "RSS, MiB", "%.0f"), ("collections", "collections", "%.0f")]
+    print("%-30s" % "" + "".join("%12s" % title for _, title, _ in columns))
+    for backend, all in runs.items():
+        cells = [stats.summary([r.get(key) for r in all]) for key, _, _ in columns]
+        print("%-30s" % plan.BACKENDS[backend].title + "".join("%12s" % (form % c["median"] if c else "-") for c, (_, _, form) in zip(cells, columns)))
+    return 0
+
+
 def main():
     parser = argparse.ArgumentParser(prog="bench.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -82,6 +109,10 @@ def main():
     p.add_argument("--fresh", action="store_true", help="do not go on with an interrupted run")
     p.add_argument("--out", help="default BUILD/bench/results.json; page and picture go beside it")
     p.add_argument("--compiler", default="cc", help="what the programs were built with, for the record")
+    p = commands.add_parser("pauses")
+    p.add_argument("--build", default=top + "/build")
+    p.add_argument("--mib", type=int, default=1024)
+    p.add_argument("--rounds", type=int, default=3)
     p = commands.add_parser("report")
     p.add_argument("results")
     p.add_argument("--html")
@@ -94,6 +125,8 @@ def main():
     try:
         if options.command == "run":
             return run(options)
+        if options.command == "pauses":
+            return pauses(options)
         if options.command == "report":
             found = results.load(options.results)
             base = os.path.splitext(options.results)[0]

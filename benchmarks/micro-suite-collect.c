@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 
 enum shape { TREE, TABLE, LIST };
-enum { OBJECTS = 1 << 20, HANDLED = 50000, ROUNDS = 5, STOP_MAX = 8 };
+enum { FEWER = 1 << 20, MORE = 1 << 23, HANDLED = 50000, ROUNDS = 5, STOP_MAX = 8 };
 
 struct object {
 	struct object *left, *right;
@@ -19,6 +19,7 @@ struct object {
 };
 
 static struct object **table, *root;
+static uint32_t objects;
 
 static double since(uint64_t began)
 {
@@ -37,10 +38,10 @@ static void table_new(bool shuffled)
 {
 	uint64_t state = 5;
 
-	table = backend_alloc_zeroed(OBJECTS * sizeof(*table));
-	for (uint32_t i = 0; i < OBJECTS; i++)
+	table = backend_alloc_zeroed(objects * sizeof(*table));
+	for (uint32_t i = 0; i < objects; i++)
 		table[i] = object_new(i);
-	for (uint32_t i = OBJECTS - 1; i > 0 && shuffled; i--) {
+	for (uint32_t i = objects - 1; i > 0 && shuffled; i--) {
 		uint32_t j = program_random_below(&state, i + 1);
 		struct object *object = table[i];
 
@@ -68,9 +69,9 @@ PROGRAM_OWN_FRAME static void heap_new(enum shape shape, bool shuffled)
 	if (shape == TABLE)
 		return;
 	if (shape == TREE) {
-		root = tree_link(0, OBJECTS);
+		root = tree_link(0, objects);
 	} else {
-		for (uint32_t i = 0; i + 1 < OBJECTS; i++)
+		for (uint32_t i = 0; i + 1 < objects; i++)
 			table[i]->left = table[i + 1];
 		root = table[0];
 	}
@@ -88,13 +89,14 @@ static void mark(struct gbench_state *state, void *data)
 {
 	unsigned what = (unsigned)(uintptr_t)data;
 
+	objects = (uint32_t)gbench_range_of(state, 0);
 	heap_new((enum shape)(what >> 1), what & 1);
 	backend_collect();
 	while (gbench_running(state)) {
 		uint64_t began = figures_now();
 
 		backend_collect();
-		gbench_time(state, since(began) / OBJECTS);
+		gbench_time(state, since(began) / objects);
 	}
 	program_use(root);
 	program_use(table);
@@ -104,17 +106,18 @@ static void mark(struct gbench_state *state, void *data)
 /* Every second object of a table is dropped, found dead, and its slot used again. */
 static void sweep(struct gbench_state *state, void *data)
 {
+	objects = FEWER;
 	table_new(false);
 	while (gbench_running(state)) {
-		for (uint32_t i = 0; i < OBJECTS; i += 2)
+		for (uint32_t i = 0; i < objects; i += 2)
 			table[i] = NULL;
 		backend_collect();
 
 		uint64_t began = figures_now();
 
-		for (uint32_t i = 0; i < OBJECTS; i += 2)
+		for (uint32_t i = 0; i < objects; i += 2)
 			table[i] = object_new(i);
-		gbench_time(state, since(began) / (OBJECTS / 2));
+		gbench_time(state, since(began) / (objects / 2));
 	}
 	heap_drop();
 }
@@ -186,23 +189,28 @@ static void handled(struct gbench_state *state, void *data)
 	}
 }
 
-static void manual(const char *name, gbench_fn fn, uintptr_t data)
+static struct gbench *manual(const char *name, gbench_fn fn, uintptr_t data)
 {
 	struct gbench *bench = gbench_new_manual(name, fn, (void *)data);
 
 	gbench_iterations(bench, ROUNDS);
+	return bench;
 }
 
 void micro_suite_collect(void)
 {
+	/* By enum shape, in address order and shuffled. */
+	static const char *const shapes[] = {"mark/tree/ordered",  "mark/tree/shuffled", "mark/table/ordered", "mark/table/shuffled",
+					     "mark/list/ordered", "mark/list/shuffled"};
+
 	if (backend_frees)
 		return;
-	manual("mark/tree/ordered", mark, TREE << 1);
-	manual("mark/tree/shuffled", mark, TREE << 1 | 1);
-	manual("mark/table/ordered", mark, TABLE << 1);
-	manual("mark/table/shuffled", mark, TABLE << 1 | 1);
-	manual("mark/list/ordered", mark, LIST << 1);
-	manual("mark/list/shuffled", mark, LIST << 1 | 1);
+	for (unsigned i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+		struct gbench *bench = manual(shapes[i], mark, i);
+
+		gbench_arg(bench, FEWER);
+		gbench_arg(bench, MORE);
+	}
 	manual("sweep/half", sweep, 0);
 	manual("finalizer", handled, 0);
 	manual("link", handled, 1);

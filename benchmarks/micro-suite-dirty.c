@@ -74,6 +74,7 @@ static double step(const struct test *test, size_t pages, size_t dirty)
 		busy_end = true;
 		pthread_join(other, NULL);
 	}
+	memset(bits, 0, pages / 8 + 8);
 	began = gcdune_os_now();
 	s->take(low, pages, bits, s->rearms);
 	if (test->step == HARVEST)

@@ -5,11 +5,11 @@
 # same flags for all of them; malloc must stay a call to be compared, so the compiler may not treat it as a builtin.
 
 BENCH := $(BUILD)/bench
+GBENCH_PARTS := micro-suite micro-suite-alloc micro-suite-collect
 BENCH_OBJ := $(BUILD)/obj/bench
 DEMO_NAMES := gcbench binary-trees linked-list hash-map xml-parse live-cache
-BENCH_PROGRAMS := $(DEMO_NAMES) large-arrays string-churn fibers lisp graph idle-heap producer-consumer
+BENCH_PROGRAMS := $(DEMO_NAMES) large-arrays string-churn fibers lisp graph idle-heap producer-consumer cells
 BENCH_BACKENDS := gcdune gcdune-functions boehm jemalloc mimalloc glibc
-BENCH_MICRO := micro-alloc micro-mark micro-cells
 
 BENCH_FLAGS_gcdune := -DBACKEND_GCDUNE
 BENCH_FLAGS_gcdune-functions := -DBACKEND_GCDUNE -DBACKEND_FUNCTIONS
@@ -49,7 +49,7 @@ $(BENCH)/%-$(1): $(BENCH_OBJ)/$(1)/%.o $(BENCH_PARTS_$(1):%=$(BENCH_OBJ)/$(1)/%.
 endef
 $(foreach backend,$(BENCH_BACKENDS),$(eval $(call bench_backend,$(backend))))
 .SECONDARY: $(foreach backend,$(BENCH_BACKENDS),$(patsubst %,$(BENCH_OBJ)/$(backend)/%.o,\
-	$(BENCH_PROGRAMS) $(BENCH_MICRO) $(BENCH_PARTS_$(backend))))
+	$(BENCH_PROGRAMS) $(GBENCH_PARTS) $(BENCH_PARTS_$(backend))))
 
 # Loaded into programs that are not rebuilt.
 $(BENCH)/observe-bdw.so: benchmarks/observe-bdw.c $(BUILD)/flags
@@ -71,20 +71,8 @@ $(BUILD)/bin/gcdune-demo: $(addprefix $(BENCH_OBJ)/,demo.o demo-programs.o demo-
 	$(call say,LINK)
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CJSON_LIBS) -lm
 
-$(BUILD)/bin/gcdune-micro: $(addprefix $(BENCH_OBJ)/,micro.o demo-run.o)
-	@mkdir -p $(@D)
-	$(call say,LINK)
-	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lm
-
 DEMO_PROGRAMS += $(BENCH)/observe-bdw.so $(BENCH)/guile-alloc.scm \
 	$(foreach program,$(DEMO_NAMES),$(foreach backend,$(BENCH_BACKENDS),$(BENCH)/$(program)-$(backend)))
-
-# make bench-micro [ROUNDS=N]
-MICRO_PROGRAMS := $(BUILD)/bin/gcdune-micro \
-	$(foreach program,$(BENCH_MICRO),$(foreach backend,$(BENCH_BACKENDS),$(BENCH)/$(program)-$(backend)))
-.PHONY: bench-micro
-bench-micro: $(LIBRARIES) $(MICRO_PROGRAMS)
-	$(BUILD)/bin/gcdune-micro $(ROUNDS)
 
 # malloc from several threads, on whatever malloc is preloaded.
 $(BENCH)/malloc-threads: benchmarks/malloc-threads.c $(BUILD)/flags
@@ -110,19 +98,6 @@ bench-dune: $(BUILD)/bench/dune-micro
 dropin: $(LIBRARIES) $(BENCH)/observe-bdw.so
 	benchmarks/dropin.py $(BUILD) $(DROPIN)
 
-# What dirty sources cost: make bench-dirty.
-$(BENCH)/micro-dirty: benchmarks/micro-dirty.c $(CORE_OBJECTS) $(BUILD)/flags | $(INCLUDES)
-	@mkdir -p $(@D)
-	$(call say,LINK)
-	$(Q)$(CC) $(BENCH_CFLAGS) -fvisibility=hidden $(LDFLAGS) -o $@ $< $(CORE_OBJECTS) $(LIBS)
-.PHONY: bench-dirty bench-pauses
-bench-dirty: $(BENCH)/micro-dirty
-	$(BENCH)/micro-dirty
-
-# The longest stop with a large live cache, beside Boehm's collector: make bench-pauses [MIB=1024] [ROUNDS=3].
-bench-pauses: $(LIBRARIES) $(BENCH)/live-cache-gcdune $(BENCH)/live-cache-boehm $(BENCH)/observe-bdw.so
-	benchmarks/pauses.py $(BUILD) $(or $(MIB),1024) $(or $(ROUNDS),3)
-
 # ---- The suite: make bench, bench-quick, bench-compare (docs/benchmarks.md) -------------------------------------------
 
 $(BENCH)/measure: benchmarks/measure.c $(BUILD)/flags
@@ -131,7 +106,6 @@ $(BENCH)/measure: benchmarks/measure.c $(BUILD)/flags
 	$(Q)$(CC) $(BENCH_CFLAGS) $(LDFLAGS) -o $@ $<
 
 # gbench-BACKEND, gbench-dirty: micro-benchmarks on Google Benchmark, where it is installed. gbench.cc is the only C++.
-GBENCH_PARTS := micro-suite micro-suite-alloc micro-suite-collect
 GBENCH_BACKENDS := $(BENCH_BACKENDS)
 $(BENCH_OBJ)/gbench.o: benchmarks/gbench.cc $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -174,6 +148,20 @@ suite-here: suite-programs
 	benchmarks/bench.py run --build $(BUILD) --compiler '$(CC)' $(if $(FRESH),--fresh) $(BENCH_FLAGS)
 suite-here-quick: suite-programs
 	benchmarks/bench.py run --size quick --build $(BUILD) --compiler '$(CC)' $(if $(FRESH),--fresh) $(BENCH_FLAGS)
+
+# Parts of it: make bench-micro [ROUNDS=N]; what dirty sources cost, make bench-dirty; the longest stop with a large live
+# cache, beside Boehm's collector, make bench-pauses [MIB=1024] [ROUNDS=3].
+.PHONY: bench-micro bench-dirty bench-pauses need-gbench
+need-gbench:
+	@test -n '$(HAVE_BENCHMARK)' || { echo 'This needs Google Benchmark: install libbenchmark-dev and g++, then touch configure.ac' >&2; exit 1; }
+bench-micro: need-gbench suite-programs
+	benchmarks/bench.py run --groups micro --rounds $(or $(ROUNDS),5) --fresh --build $(BUILD) \
+		--compiler '$(CC)' --out $(BENCH)/micro.json
+bench-dirty: need-gbench $(BENCH)/gbench-dirty
+	$(BENCH)/gbench-dirty
+bench-pauses: $(LIBRARIES) $(BENCH)/live-cache-gcdune $(BENCH)/live-cache-boehm $(BENCH)/observe-bdw.so $(BENCH)/measure
+	benchmarks/bench.py pauses --build $(BUILD) --mib $(or $(MIB),1024) --rounds $(or $(ROUNDS),3)
+
 bench-compare:
 	@test -n '$(BASE)' || { echo 'usage: make bench-compare BASE=results.json [NEW=results.json]' >&2; exit 2; }
 	@benchmarks/bench.py compare $(if $(ALL),--all) '$(BASE)' '$(NEW)'

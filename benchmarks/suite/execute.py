@@ -57,7 +57,7 @@ class Executor:
             env["BENCH_FIGURES"] = files["figures"]
         if collector:
             env["GCDUNE_STATS" if collector == "gcdune" else "BENCH_REPORT"] = files["statistics"]
-        command = [word.replace("@BENCHMARK_OUT@", files["benchmark"]) for word in job.command]
+        command = [word.replace("@BENCHMARK_OUT@", files["benchmark"]) for word in job.prefix + job.command]
         measured = subprocess.run([self.measure, "-t", str(job.timeout), "-o", files["out"], "-e", files["err"]] + command,
                                   env=env, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
         try:
@@ -119,6 +119,7 @@ class Executor:
             lengths = [i for i, f in enumerate(fields) if f.endswith("_ns") and f != "start_ns"]
             lengths = [sum(p[i] for i in lengths) for p in pauses["list"]]
             lost = data["lost"]
+            run["lost_stop_ms"] = lost["stop"]["max_ns"] / 1e6
             run["lost_max_ms"] = max(v["max_ns"] for v in lost.values()) / 1e6
             run["collector"] = {
                 "mark_s": data["mark_ns"] / 1e9, "sleep_s": lost["sleep"]["total_ns"] / 1e9,

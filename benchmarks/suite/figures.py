@@ -68,11 +68,19 @@ def goals(page):
     def over(a, b):
         return a / b if a and b else None
     alloc = "micro/suite:alloc/scanned/32/%s"
+    mark = "micro/marking:mark/%s/1048576/%s"
+    mark_rate = lambda what: over(of(mark % (what, "boehm"), "ns"), of(mark % (what, "gcdune"), "ns"))
     checks = [
         ("allocation rate, 32 bytes / Boehm's", over(of(alloc % "boehm", "ns"), of(alloc % "gcdune", "ns")), 4, False, "alloc/scanned/32"),
         ("allocation of 32 bytes / mimalloc's malloc and free, time", over(of(alloc % "gcdune", "ns"), of(alloc % "mimalloc", "ns")), 1.1, True, "alloc/scanned/32"),
         ("GCBench, 1 thread / mimalloc's malloc and free, wall", over(of("program/gcbench/gcdune", "wall_s"), of("program/gcbench/mimalloc", "wall_s")), 1, True, "gcbench"),
         ("GCBench, 4 threads / mimalloc's malloc and free, wall", over(of("program/gcbench-mt4/gcdune", "wall_s"), of("program/gcbench-mt4/mimalloc", "wall_s")), 1, True, "gcbench-mt4"),
+        ("mark rate, tree, shuffled / Boehm's", mark_rate("tree/shuffled"), 3, False, "mark/tree/shuffled"),
+        ("mark rate, tree, in address order / Boehm's", mark_rate("tree/ordered"), 1.3, False, "mark/tree/ordered"),
+        ("mark rate, table, shuffled / Boehm's", mark_rate("table/shuffled"), 3, False, "mark/table/shuffled"),
+        ("mark rate, table, in address order / Boehm's", mark_rate("table/ordered"), 1.3, False, "mark/table/ordered"),
+        ("peak memory with 16-byte cells / Boehm's", over(of("program/cells-build/gcdune", "rss_mib"), of("program/cells-build/boehm", "rss_mib")), .65, True, "cells-build"),
+        ("the same, with churn", over(of("program/cells-churn/gcdune", "rss_mib"), of("program/cells-churn/boehm", "rss_mib")), .65, True, "cells-churn"),
         ("wall time at equal memory / Boehm's, geometric mean", _mean(page, "equal", "wall_s")[0], .5, True, "equal"),
         ("longest pause with 1 GiB live, ms", of("latency/live-cache 1024 MiB/gcdune", "pause_max_ms"), 1, True, "latency/live-cache 1024 MiB"),
     ]
@@ -305,12 +313,14 @@ def scaling(page):
 # ---- Micro-benchmarks ----
 
 def micro(page):
-    rows = [r for r in _rows(page, "micro") if r["benchmark"].startswith("suite:") and "metrics" in r and median(r, "ns")]
+    rows = [r for r in _rows(page, "micro") if r["benchmark"].startswith(("suite:", "marking:")) and "metrics" in r and median(r, "ns")]
     if not rows:
         return
     page.section("micro", "Micro-benchmarks")
-    page.p("Google Benchmark, the same C source on every back end; nanoseconds of wall time for one operation. On malloc an allocation has its free with it.")
-    by = {(r["benchmark"][6:], r["backend"]): r for r in rows}
+    page.p("Google Benchmark, the same C source on every back end; nanoseconds of wall time for one operation. On malloc an allocation has its free with it. "
+           "Marking is with one marker on either side, for each of a million objects, or of eight.")
+    short = lambda name: name.split(":", 1)[1].replace("/1048576", "").replace("/8388608", ", 8 M")
+    by = {(short(r["benchmark"]), r["backend"]): r for r in rows}
     backends = [b for b in ("gcdune", "gcdune-functions", "boehm", "boehm-current", "glibc", "jemalloc", "mimalloc") if any(k[1] == b for k in by)]
     for prefix, label, note, scale in (("alloc/scanned", "Allocation by size", "size, bytes", 1), ("alloc/leaf", "Allocation without pointers", "size, bytes", 1),
                                        ("large", "Large objects", "size, KiB", 1), ("realloc", "A vector that grows to", "size, KiB", 1),
@@ -331,7 +341,7 @@ def micro(page):
     names = list(dict.fromkeys(k[0] for k in by))
     rest = [n for n in names if not re.match(r"(alloc/(scanned|leaf)|large|realloc|stop)/\d+$", n)]
     shown = [(n.replace("_", " "), {b: median(by[n, b], "ns") for b in backends if (n, b) in by},
-              any(("micro/suite:%s/gcdune" % n, m) in page.lost_keys for m in ("ns",))) for n in rest]
+              (n, "gcdune") in by and (by[n, "gcdune"]["id"], "ns") in page.lost_keys) for n in rest]
     page.figure(picture.dots("Other micro-benchmarks", shown, [(b, _title(b), picture.family(b)) for b in backends if b != "gcdune-functions"],
                              "ns for each object or operation, logarithmic", "ns"), "Marking, sweeping, finalizers and the rest")
     table = []

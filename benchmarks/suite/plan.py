@@ -16,6 +16,7 @@ class Backend:
     title: str
     frees: bool = False  # malloc and free, by hand
     source: str = None   # the dirty source that the collector must report for a run to count
+    dune: bool = False   # started by dune-run
 
 
 BACKENDS = {
@@ -25,7 +26,8 @@ BACKENDS = {
     "gcdune-uffd": Backend("gcdune", {"GCDUNE_DIRTY": "uffd"}, "gcdune, userfaultfd", source="uffd"),
     "gcdune-softdirty": Backend("gcdune", {"GCDUNE_DIRTY": "softdirty"}, "gcdune, soft-dirty", source="softdirty"),
     "gcdune-mprotect": Backend("gcdune", {"GCDUNE_DIRTY": "mprotect"}, "gcdune, mprotect", source="mprotect"),
-    "gcdune-dune": Backend("gcdune", {"GCDUNE_DIRTY": "dune"}, "gcdune, Dune mode", source="dune"),
+    "gcdune-dune": Backend("gcdune", {"GCDUNE_DIRTY": "dune"}, "gcdune, Dune mode", source="dune", dune=True),
+    "gcdune-dune-fault": Backend("gcdune", {"GCDUNE_DIRTY": "dune-fault"}, "gcdune, Dune mode's faults", source="dune-fault", dune=True),
     "gcdune-always": Backend("gcdune", {"GCDUNE_DIRTY": "always"}, "gcdune, no dirty source", source="always"),
     "boehm": Backend("boehm", {}, "Boehm"),
     "boehm-one": Backend("boehm", {"GC_MARKERS": "1"}, "Boehm, one marker"),
@@ -46,7 +48,8 @@ KNOBS = {
 
 COMMON = ["boehm", "gcdune", "glibc", "jemalloc", "mimalloc"]
 COLLECTORS = ["boehm", "gcdune"]
-MODES = ["gcdune-functions", "gcdune-stw", "gcdune-uffd", "gcdune-softdirty", "gcdune-mprotect", "gcdune-dune", "gcdune-always",
+MODES = ["gcdune-functions", "gcdune-stw", "gcdune-uffd", "gcdune-softdirty", "gcdune-mprotect", "gcdune-dune",
+         "gcdune-dune-fault", "gcdune-always",
          "boehm-one", "boehm-parallel", "boehm-incremental", "boehm-current"]
 
 
@@ -87,6 +90,8 @@ PROGRAMS = {
     "graph": Program("graph", "stores scattered all over the heap (adverse)", [1600000, 8000000], [400000, 1500000], [160, 1000],
                      modes=True, curve=True),
     "idle-heap": Program("idle-heap", "a large heap, little allocation", [512, 4], [192, 2], [1, 0], timed=False),
+    "cells-build": Program("cells", "lists of 16-byte cells: their memory", ["build"], ["build", 2000000], ["build", 1000]),
+    "cells-churn": Program("cells", "the same, replaced three times", ["churn"], ["churn", 1000000], ["churn", 1000]),
     "producer-consumer": Program("producer-consumer", "made in one thread, dropped in another", [1, 3000000], [1, 800000], [1, 100]),
 }
 
@@ -118,6 +123,7 @@ class Job:
     checks_output: bool = True
     latency: bool = False
     title: str = ""
+    prefix: list = field(default_factory=list)  # what starts the command
 
     @property
     def id(self):
@@ -130,4 +136,4 @@ def program_job(build, top, size, name, backend, group="program", extra=None, la
     if program.data:
         args.insert(0, os.path.join(top, "benchmarks", program.data))
     return Job(group, name, label or backend, ["%s/bench/%s-%s" % (build, program.binary, b.binary)] + args,
-               dict(b.env, **(extra or {})), title=program.what)
+               dict(b.env, **(extra or {})), title=program.what, prefix=["%s/bin/dune-run" % build] if b.dune else [])

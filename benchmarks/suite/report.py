@@ -165,9 +165,21 @@ def appendix(page):
                title="The command of every row")
 
 
+def micro_text(results):
+    rows = [r for r in results["rows"] if r["group"] == "micro" and median(r, "ns")]
+    backends = list(dict.fromkeys(r["backend"] for r in rows))
+    by = {(r["benchmark"], r["backend"]): median(r, "ns") for r in rows}
+    out = ["%-36s" % "ns" + "".join("%17s" % b for b in backends)]
+    for name in dict.fromkeys(r["benchmark"] for r in rows):
+        out.append("%-36s" % name.split(":", 1)[1] + "".join("%17s" % number(by.get((name, b))) for b in backends))
+    return "\n".join(out)
+
+
 def text(results):
     """A short table for the terminal."""
     rows = {r["id"]: r for r in results["rows"]}
+    if not any(r["group"] in ("program", "client") for r in results["rows"]):
+        return micro_text(results)
     out = ["%-20s %9s %9s %9s %16s %9s" % ("", "wall", "CPU", "peak RSS", "longest pause,", "mimalloc,"),
            "%-20s %9s %9s %9s %16s %9s" % ("relative to Boehm", "", "", "", "gcdune/Boehm ms", "wall")]
     for row in results["rows"]:

@@ -48,6 +48,11 @@ class Session:
             if note not in self.notes:
                 self.notes.append(note)
             return
+        if job.prefix and not os.access("/dev/kvm", os.R_OK | os.W_OK):
+            note = "no Dune mode: /dev/kvm is not there, or not for this user"
+            if note not in self.notes:
+                self.notes.append(note)
+            return
         job.rounds = job.rounds or self.rounds(job.group)
         self.jobs.append(job)
 
@@ -82,8 +87,13 @@ class Session:
                              dict(b.env), rounds=min(rounds, self.most_rounds or 9), needs_mib=2.2 * mib, latency=True))
         least = {"full": "0.1", "quick": "0.02", "tiny": "0.001"}[self.size]
         for backend in MICRO_BACKENDS if self.size == "full" else ["boehm", "gcdune", "glibc", "mimalloc"]:
-            self.micro("suite", backend, "%s/bench/gbench-%s" % (self.build, backend), least)
-        self.micro("dirty", "sources", "%s/bench/gbench-dirty" % self.build, least)
+            binary = "%s/bench/gbench-%s" % (self.build, backend)
+            self.micro("suite", backend, binary, least, "alloc/scanned/64/|stop/1/" if self.size == "tiny" else "-^mark/")
+            # Marking is compared with one marker on either side.
+            if not BACKENDS[backend].frees and self.size != "tiny":
+                self.micro("marking", backend, binary, least, "^mark/" if self.size == "full" else "^mark/.*/1048576/",
+                           {"GCDUNE_MARKERS": "1", "GC_MARKERS": "1"})
+        self.micro("dirty", "sources", "%s/bench/gbench-dirty" % self.build, least, "first_write/" if self.size == "tiny" else ".")
         dune = "%s/bench/dune-micro" % self.build
         if self.size == "full" and os.access("/dev/kvm", os.R_OK | os.W_OK):
             self.add(Job("micro", "dune", "dune", [dune, "--quick"], rounds=1, kind="dune"))
@@ -91,10 +101,10 @@ class Session:
             for job in clients.jobs(self.build, self.top, self.size):
                 self.add(job)
 
-    def micro(self, name, backend, binary, least):
+    def micro(self, name, backend, binary, least, which, env=None):
         self.add(Job("micro", name, backend, [binary, "--benchmark_min_time=" + least, "--benchmark_out=@BENCHMARK_OUT@",
-                                              "--benchmark_out_format=json"] +
-                     (["--benchmark_filter=alloc/scanned/64/|stop/1/|first_write/"] if self.size == "tiny" else []), rounds=0, kind="micro"))
+                                              "--benchmark_out_format=json", "--benchmark_filter=" + which], env or {}, rounds=0,
+                     kind="micro"))
 
     def curve_programs(self):
         return [name for name, program in PROGRAMS.items() if program.curve and (self.size != "tiny" or name == "hash-map")]
