@@ -48,7 +48,7 @@ def report(base, new, out, everything=False):
         if base["machine"].get(what) != new["machine"].get(what):
             write("NOTE: another %s: %s, then %s; this compares machines" % (what, base["machine"].get(what), new["machine"].get(what)))
     for name, r in (("base", base), ("new", new)):
-        if r["load"]["median"] > r["machine"]["cores"] * .75:
+        if stats.busy(r):
             write("NOTE: other work was going on during %s (load average %.2f on %d cores)" % (name, r["load"]["median"], r["machine"]["cores"]))
     change = drift(found)
     if change:

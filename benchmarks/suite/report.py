@@ -2,7 +2,7 @@
 elsewhere; and the picture for the README. Every figure is that of a row, whose id stands in the row's title attribute."""
 from html import escape
 
-from . import figures, picture, plan, why
+from . import figures, picture, plan, stats, why
 from .picture import number
 from .results import median
 
@@ -103,7 +103,7 @@ def make(results):
     if results["size"] != "full":
         page.p("This is a %s run: programs are small and run few times. It shows that everything works, and where to look; figures to "
                "quote come from make bench on a quiet machine." % results["size"], "warn")
-    if results["load"]["median"] > 1.2:
+    if stats.busy(results):
         page.p("Other work was going on: the load average before a run was %.2f in the median, %.2f at most, on %d cores." % (
             results["load"]["median"], results["load"]["most"], m["cores"]), "warn")
     page.add("<nav></nav>")

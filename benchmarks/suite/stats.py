@@ -106,3 +106,8 @@ def differ(a, b, least=0.03):
     if best_p < .05:
         return rank_test(a, b) < .05
     return max(a) < min(b) or max(b) < min(a)
+
+
+def busy(results):
+    """Whether other work was going on: the suite itself keeps one or two threads running."""
+    return results["load"]["median"] > .9 * max(2, results["machine"]["cores"])
