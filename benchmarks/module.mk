@@ -32,6 +32,23 @@ BENCH_LIBS_jemalloc := $(JEMALLOC_LIBS)
 BENCH_LIBS_mimalloc := $(MIMALLOC_LIBS)
 BENCH_LIBS_glibc :=
 
+
+# Boehm's collector from sources, where configure was told of some: with the settings of its own configure script.
+ifneq ($(BDWGC_SOURCE),)
+BENCH_BACKENDS += boehm-current
+BENCH_FLAGS_boehm-current := -DBACKEND_BDW -I$(BDWGC_SOURCE)/include
+BENCH_PARTS_boehm-current := $(BENCH_PARTS_boehm)
+BENCH_NEEDS_boehm-current := $(BENCH)/libgc-current.so
+BENCH_LIBS_boehm-current := -L$(BENCH) -Wl,-rpath,'$$ORIGIN' -lgc-current -ldl
+$(BENCH)/libgc-current.so: $(BDWGC_SOURCE)/extra/gc.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) -O2 -g -fPIC -shared -pthread -fno-strict-aliasing -w -I$(BDWGC_SOURCE)/include -D_GNU_SOURCE -DGC_THREADS \
+		-DPARALLEL_MARK -DTHREAD_LOCAL_ALLOC -DGC_BUILTIN_ATOMIC -DALL_INTERIOR_POINTERS -DENABLE_DISCLAIM -DGC_GCJ_SUPPORT \
+		-DJAVA_FINALIZATION -DGC_ATOMIC_UNCOLLECTABLE -DUSE_MMAP -DUSE_MUNMAP -DNO_EXECUTE_PERMISSION -DHAVE_DL_ITERATE_PHDR \
+		-DHAVE_PTHREAD_SETNAME_NP_WITH_TID -DHAVE_SYS_TYPES_H -DHAVE_UNISTD_H -Wl,-soname,$(@F) -o $@ $< -ldl
+endif
+
 BENCH_CFLAGS = $(BASE_CPPFLAGS) -iquote benchmarks -I$(BUILD)/include $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS)
 
 # $(1) back end
@@ -72,7 +89,7 @@ $(BUILD)/bin/gcdune-demo: $(addprefix $(BENCH_OBJ)/,demo.o demo-programs.o demo-
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CJSON_LIBS) -lm
 
 DEMO_PROGRAMS += $(BENCH)/observe-bdw.so $(BENCH)/guile-alloc.scm \
-	$(foreach program,$(DEMO_NAMES),$(foreach backend,$(BENCH_BACKENDS),$(BENCH)/$(program)-$(backend)))
+	$(foreach program,$(DEMO_NAMES),$(foreach backend,$(filter-out boehm-current,$(BENCH_BACKENDS)),$(BENCH)/$(program)-$(backend)))
 
 # malloc from several threads, on whatever malloc is preloaded.
 $(BENCH)/malloc-threads: benchmarks/malloc-threads.c $(BUILD)/flags
