@@ -121,7 +121,6 @@ class Job:
     timeout: int = 240
     needs_mib: float = 0   # memory
     checks_output: bool = True
-    latency: bool = False
     title: str = ""
     prefix: list = field(default_factory=list)  # what starts the command
 

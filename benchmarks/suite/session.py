@@ -69,7 +69,10 @@ class Session:
             elif program.modes:
                 backends += [] if self.size == "tiny" else ["gcdune-stw", "gcdune-mprotect", "boehm-incremental"]
             for backend in backends:
-                self.add(self.job(name, backend))
+                job = self.job(name, backend)
+                if backend in MODES:
+                    job.rounds = min(3, self.rounds("program"))
+                self.add(job)
         for threads in plan.SCALING:
             if threads > max(4, 2 * plan.CORES) or self.size == "tiny" and threads > 2:
                 continue
@@ -84,7 +87,7 @@ class Session:
                 b = BACKENDS[backend]
                 self.add(Job("latency", "live-cache %d MiB" % mib, backend,
                              ["%s/bench/live-cache-%s" % (self.build, b.binary), str(mib), str(operations), str(rate)],
-                             dict(b.env), rounds=min(rounds, self.most_rounds or 9), needs_mib=2.2 * mib, latency=True))
+                             dict(b.env), rounds=min(rounds, self.most_rounds or 9), needs_mib=2.2 * mib, timeout=900))
         least = {"full": "0.1", "quick": "0.02", "tiny": "0.001"}[self.size]
         for backend in MICRO_BACKENDS if self.size == "full" else ["boehm", "gcdune", "glibc", "mimalloc"]:
             binary = "%s/bench/gbench-%s" % (self.build, backend)
