@@ -26,7 +26,7 @@ def changes(base, new):
                 continue
             ratio = b["median"] / a["median"] if a["median"] else None
             verdict = "same"
-            if stats.differ(a["values"], b["values"], LEAST[metric]):
+            if stats.differ(a.get("values", [a["median"]]), b.get("values", [b["median"]]), LEAST[metric]):
                 verdict = "worse" if (b["median"] > a["median"]) == less_is_better else "better"
             found.append((row["id"], metric, a["median"], b["median"], ratio, verdict))
     return found

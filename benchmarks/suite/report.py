@@ -139,9 +139,9 @@ def losing(page):
             a, b = median(row, metric), median(other, metric)
             ratios = number(min(f[0] for f in found)) + " to " + number(ratio) if len(found) > 1 else number(ratio)
             argument = row["benchmark"].split(":", 1)[-1] if len(found) > 1 else ""
-            page.add('<br><span title="%s"><b>%s × %s</b> of %s (%s%s against %s).</span> %s' % (
+            page.add('<br><span title="%s"><b>%s × %s</b> of %s (%s%s against %s %s).</span> %s' % (
                 escape(" ".join(f[1]["id"] for f in found)), why.NAMES[metric], ratios, escape(title(against)),
-                escape(argument + ": " if argument else ""), number(a), number(b), escape(why.sentence(row, other, metric))))
+                escape(argument + ": " if argument else ""), number(a), number(b), why.UNITS[metric], escape(why.sentence(row, other, metric))))
         page.add("</li>")
     page.add("</ul>")
 

@@ -9,6 +9,7 @@ import time
 from . import execute, machine, stats
 
 FORMAT = 1
+KEEP_VALUES = {"wall_s", "cpu_s", "rss_mib", "pause_max_ms", "ns", "idle_cpu_percent"}  # compare.METRICS
 NOT_FIGURES = {"took_s", "load", "round"}
 
 
@@ -28,12 +29,19 @@ def _good(runs):
     return [r for r in runs if "failed" not in r and "unavailable" not in r]
 
 
+def _lean(summary, key):
+    """Without the single values, where nothing will ask for them."""
+    if summary and (summary["n"] == 1 or key not in KEEP_VALUES):
+        summary = {k: v for k, v in summary.items() if k != "values"}
+    return summary
+
+
 def _metrics(dictionaries):
     keys = []
     for d in dictionaries:
         keys += [k for k, v in d.items() if k not in keys and k not in NOT_FIGURES and isinstance(v, (int, float)) and
                  not isinstance(v, bool)]
-    return {k: stats.summary([d.get(k) for d in dictionaries]) for k in keys}
+    return {k: _lean(stats.summary([d.get(k) for d in dictionaries]), k) for k in keys}
 
 
 def _latency(runs):

@@ -23,6 +23,7 @@ CAUSES = [
 ]
 NAMES = {"wall_s": "wall time", "cpu_s": "processor time", "rss_mib": "peak memory", "pause_max_ms": "longest pause", "ns": "time",
          "idle_cpu_percent": "processor time when idle", "latency_max": "longest latency"}
+UNITS = {"wall_s": "s", "cpu_s": "s", "rss_mib": "MiB", "pause_max_ms": "ms", "ns": "ns", "idle_cpu_percent": "%"}
 LEAST = {"wall_s": 1.03, "cpu_s": 1.03, "rss_mib": 1.05, "pause_max_ms": 1.0, "ns": 1.05, "idle_cpu_percent": 1.1}
 
 
