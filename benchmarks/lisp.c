@@ -48,7 +48,7 @@ static lisp lisp_symbols, lisp_true;
 static uint64_t lisp_state = 12, lisp_checksum;
 static const char *lisp_text; /* what is being read */
 
-static _Noreturn void lisp_error(const char *what, ...)
+static _Noreturn void __attribute__((format(printf, 1, 2))) lisp_error(const char *what, ...)
 {
 	va_list list;
 

@@ -61,8 +61,9 @@ def _latency(runs):
 
 
 def _command(job, top):
-    words = [os.path.relpath(w, top) if w.startswith(top + "/") else w for w in job.prefix + job.command]
-    return " ".join(["%s=%s" % (k, shlex.quote(v)) for k, v in sorted(job.env.items())] + [shlex.quote(w) for w in words])
+    """As one would type it at the top of the tree, wherever that is."""
+    words = ["%s=%s" % (k, shlex.quote(v)) for k, v in sorted(job.env.items())] + [shlex.quote(w) for w in job.prefix + job.command]
+    return " ".join(words).replace(top + "/", "")
 
 
 def _row(job, runs, top):
