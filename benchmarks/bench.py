@@ -37,7 +37,7 @@ def names(text, known, what):
 def run(options):
     build = os.path.abspath(options.build)
     select = (names(options.groups, session.GROUPS, "group") or session.GROUPS, names(options.programs, plan.PROGRAMS, "program"),
-              names(options.backends, plan.BACKENDS, "back end"), options.rounds)
+              names(options.backends, list(plan.BACKENDS) + ["sources", "dune"], "back end"), options.rounds)
     binaries = [build + "/bench/" + f for f in (os.listdir(build + "/bench") if os.path.isdir(build + "/bench") else [])
                 if not f.endswith((".d", ".json", ".jsonl", ".html", ".svg")) and os.path.isfile(build + "/bench/" + f)]
     if not os.path.exists(build + "/bench/measure"):
@@ -103,7 +103,7 @@ def main():
     p.add_argument("--size", choices=["full", "quick", "tiny"], default="full")
     p.add_argument("--groups", help="only these, of " + ",".join(session.GROUPS))
     p.add_argument("--programs", help="only these, of " + ",".join(plan.PROGRAMS))
-    p.add_argument("--backends", help="only these, of " + ",".join(plan.BACKENDS))
+    p.add_argument("--backends", help="only these, of " + ",".join(plan.BACKENDS) + "; sources (the dirty sources by themselves), dune (Dune mode beside native)")
     p.add_argument("--rounds", type=int, help="at most so many")
     p.add_argument("--budget", type=float, help="seconds; begin no round that would end later")
     p.add_argument("--fresh", action="store_true", help="do not go on with an interrupted run")

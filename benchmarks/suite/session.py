@@ -98,7 +98,7 @@ class Session:
                            {"GCDUNE_MARKERS": "1", "GC_MARKERS": "1"})
         self.micro("dirty", "sources", "%s/bench/gbench-dirty" % self.build, least, "first_write/" if self.size == "tiny" else ".")
         dune = "%s/bench/dune-micro" % self.build
-        if self.size == "full" and os.access("/dev/kvm", os.R_OK | os.W_OK):
+        if self.size != "tiny" and os.access("/dev/kvm", os.R_OK | os.W_OK):
             self.add(Job("micro", "dune", "dune", [dune, "--quick"], rounds=1, kind="dune"))
         if self.size != "tiny":
             for job in clients.jobs(self.build, self.top, self.size):
