@@ -23,6 +23,7 @@ BACKENDS = {
     "gcdune": Backend("gcdune", {}, "gcdune"),
     "gcdune-functions": Backend("gcdune-functions", {}, "gcdune, no inline allocation"),
     "gcdune-stw": Backend("gcdune", {"GCDUNE_MODE": "stw"}, "gcdune, stopped while marking"),
+    "gcdune-generational": Backend("gcdune", {"GCDUNE_MODE": "generational"}, "gcdune, generational"),
     "gcdune-uffd": Backend("gcdune", {"GCDUNE_DIRTY": "uffd"}, "gcdune, userfaultfd", source="uffd"),
     "gcdune-softdirty": Backend("gcdune", {"GCDUNE_DIRTY": "softdirty"}, "gcdune, soft-dirty", source="softdirty"),
     "gcdune-mprotect": Backend("gcdune", {"GCDUNE_DIRTY": "mprotect"}, "gcdune, mprotect", source="mprotect"),
@@ -48,7 +49,7 @@ KNOBS = {
 
 COMMON = ["boehm", "gcdune", "glibc", "jemalloc", "mimalloc"]
 COLLECTORS = ["boehm", "gcdune"]
-MODES = ["gcdune-functions", "gcdune-stw", "gcdune-uffd", "gcdune-softdirty", "gcdune-mprotect", "gcdune-dune",
+MODES = ["gcdune-functions", "gcdune-stw", "gcdune-generational", "gcdune-uffd", "gcdune-softdirty", "gcdune-mprotect", "gcdune-dune",
          "gcdune-dune-fault", "gcdune-always",
          "boehm-one", "boehm-parallel", "boehm-incremental", "boehm-current"]
 

@@ -67,7 +67,7 @@ class Session:
             if program.modes and self.size == "full":
                 backends += MODES
             elif program.modes:
-                backends += [] if self.size == "tiny" else ["gcdune-stw", "gcdune-mprotect", "boehm-incremental"]
+                backends += [] if self.size == "tiny" else ["gcdune-stw", "gcdune-generational", "gcdune-mprotect", "boehm-incremental"]
             for backend in backends:
                 job = self.job(name, backend)
                 if backend in MODES:
