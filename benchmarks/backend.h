@@ -10,7 +10,7 @@
  *  - what is no longer needed is passed to backend_free, whole structures under `if (backend_frees)`,
  *    so that collectors do not pay for a walk they do not need;
  *  - pointers to such memory are kept only on stacks, in static data or in backend_alloc memory;
- *  - threads are made by backend_thread_create.
+ *  - threads are made by backend_thread_create, and call backend_safepoint while they wait without allocating.
  */
 #ifndef BENCHMARKS_BACKEND_H
 #define BENCHMARKS_BACKEND_H
@@ -46,6 +46,20 @@ static const bool backend_frees = false;
 #define backend_raw_free(object) ((void)(object))
 static const bool backend_frees = false;
 
+#elif defined(BACKEND_WHIPPET)
+#include <gc-api.h>
+#include <gc-allocate.h>
+#include <gc-safepoint.h>
+extern __thread struct gc_mutator *backend_mutator;
+void *backend_whippet_realloc(void *object, size_t size);
+#define backend_raw_alloc(size) gc_allocate(backend_mutator, size, GC_ALLOCATION_UNTAGGED_CONSERVATIVE)
+#define backend_raw_leaf(size) gc_allocate(backend_mutator, size, GC_ALLOCATION_UNTAGGED_POINTERLESS)
+#define backend_raw_zeroed(size) backend_raw_alloc(size)
+#define backend_raw_realloc(object, size) backend_whippet_realloc(object, size)
+#define backend_raw_free(object) ((void)(object))
+#define backend_raw_safepoint() gc_safepoint(backend_mutator)
+static const bool backend_frees = false;
+
 #elif defined(BACKEND_MALLOC)
 #define backend_raw_alloc(size) malloc(size)
 #define backend_raw_leaf(size) malloc(size)
@@ -55,7 +69,7 @@ static const bool backend_frees = false;
 static const bool backend_frees = true;
 
 #else
-#error "define BACKEND_GCDUNE, BACKEND_BDW or BACKEND_MALLOC"
+#error "define BACKEND_GCDUNE, BACKEND_BDW, BACKEND_WHIPPET or BACKEND_MALLOC"
 #endif
 
 /* First call of main. */
@@ -112,6 +126,14 @@ static inline void *backend_alloc_zeroed(size_t size)
 static inline void *backend_realloc(void *object, size_t size)
 {
 	return backend_check(backend_raw_realloc(object, size), size);
+}
+
+/* In loops that wait for another thread: where a collection may stop this one, if it has to be told. */
+static inline void backend_safepoint(void)
+{
+#ifdef backend_raw_safepoint
+	backend_raw_safepoint();
+#endif
 }
 
 /* Collectors find garbage themselves: no-op there. */

@@ -131,7 +131,8 @@ static void *busy(void *arg)
 
 	atomic_fetch_add(&threads_ready, 1);
 	while (!atomic_load_explicit(&threads_end, memory_order_relaxed))
-		__asm__ volatile("" : : "r"(mine) : "memory");
+		backend_safepoint();
+	program_use(mine);
 	return NULL;
 }
 

@@ -49,6 +49,22 @@ $(BENCH)/libgc-current.so: $(BDWGC_SOURCE)/extra/gc.c $(BUILD)/flags
 		-DHAVE_PTHREAD_SETNAME_NP_WITH_TID -DHAVE_SYS_TYPES_H -DHAVE_UNISTD_H -Wl,-soname,$(@F) -o $@ $< -ldl
 endif
 
+# Whippet, from sources: the collector of its that traces everything conservatively. Its own flags, less link-time optimization.
+ifneq ($(WHIPPET_SOURCE),)
+BENCH_BACKENDS += whippet
+WHIPPET_FLAGS := -I$(WHIPPET_SOURCE)/api -DNDEBUG -DGC_CONSERVATIVE_ROOTS=1 -DGC_CONSERVATIVE_TRACE=1 -DGC_PARALLEL=1 \
+	'-DGC_ATTRS="$(WHIPPET_SOURCE)/api/mmc-attrs.h"' '-DGC_EMBEDDER="$(TOP)/benchmarks/backend-whippet.h"' -w
+BENCH_FLAGS_whippet := -DBACKEND_WHIPPET $(WHIPPET_FLAGS)
+BENCH_PARTS_whippet := backend-whippet figures
+BENCH_NEEDS_whippet := $(patsubst %,$(BENCH_OBJ)/whippet/lib/%.o,gc-platform-gnu-linux gc-stack gc-options gc-tracepoint gc-ephemeron \
+	gc-finalizer mmc)
+BENCH_LIBS_whippet := -lm
+$(BENCH_OBJ)/whippet/lib/%.o: $(WHIPPET_SOURCE)/src/%.c benchmarks/backend-whippet.h $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) -O2 -g -pthread -fno-strict-aliasing -fvisibility=hidden -D_GNU_SOURCE $(WHIPPET_FLAGS) -c -o $@ $<
+endif
+
 BENCH_CFLAGS = $(BASE_CPPFLAGS) -iquote benchmarks -I$(BUILD)/include $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS)
 
 # $(1) back end
@@ -89,7 +105,7 @@ $(BUILD)/bin/gcdune-demo: $(addprefix $(BENCH_OBJ)/,demo.o demo-programs.o demo-
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CJSON_LIBS) -lm
 
 DEMO_PROGRAMS += $(BENCH)/observe-bdw.so $(BENCH)/guile-alloc.scm \
-	$(foreach program,$(DEMO_NAMES),$(foreach backend,$(filter-out boehm-current,$(BENCH_BACKENDS)),$(BENCH)/$(program)-$(backend)))
+	$(foreach program,$(DEMO_NAMES),$(foreach backend,$(filter-out boehm-current whippet,$(BENCH_BACKENDS)),$(BENCH)/$(program)-$(backend)))
 
 # malloc from several threads, on whatever malloc is preloaded.
 $(BENCH)/malloc-threads: benchmarks/malloc-threads.c $(BUILD)/flags
@@ -123,7 +139,7 @@ $(BENCH)/measure: benchmarks/measure.c $(BUILD)/flags
 	$(Q)$(CC) $(BENCH_CFLAGS) $(LDFLAGS) -o $@ $<
 
 # gbench-BACKEND, gbench-dirty: micro-benchmarks on Google Benchmark, where it is installed. gbench.cc is the only C++.
-GBENCH_BACKENDS := $(BENCH_BACKENDS)
+GBENCH_BACKENDS := $(filter-out whippet,$(BENCH_BACKENDS))
 $(BENCH_OBJ)/gbench.o: benchmarks/gbench.cc $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CXX)

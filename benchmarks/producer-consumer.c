@@ -50,6 +50,7 @@ static struct queue_message *queue_message_new(uint64_t bits)
 
 static void queue_wait(unsigned *spins)
 {
+	backend_safepoint();
 	if (++*spins < QUEUE_SPINS)
 		__builtin_ia32_pause();
 	else

@@ -52,7 +52,7 @@ class Executor:
                 os.remove(path)
         env = dict(environment(), **job.env)
         collector = "gcdune" if "-gcdune" in os.path.basename(job.command[0]) or "gcdune" in job.backend else \
-            "boehm" if "boehm" in job.backend else None
+            "boehm" if "boehm" in job.backend else "whippet" if "whippet" in job.backend else None
         if job.kind == "program":
             env["BENCH_FIGURES"] = files["figures"]
         if collector:
@@ -68,7 +68,9 @@ class Executor:
         run["cpu_s"] = run["user_s"] + run["system_s"]
         run["rss_mib"] = run.pop("rss_kib") / 1024
         run["failed"] = self._failure(run, files)
-        if run["failed"] is None and job.kind == "program":
+        if run.get("status") == 77:
+            run["unavailable"] = "it skipped itself: " + _last_line(files["out"])
+        elif run["failed"] is None and job.kind == "program":
             self._figures(run, files["figures"])
             if collector:
                 self._statistics(job, run, collector, files["statistics"])
@@ -88,9 +90,7 @@ class Executor:
     def _failure(run, files):
         if run["timed_out"]:
             return "did not end in time"
-        if run["status"] == 77:
-            return "skipped itself: " + _last_line(files["out"])
-        if run["status"] == 0:
+        if run["status"] in (0, 77):
             return None
         what = "signal %d" % run["signal"] if run["signal"] else "exit status %d" % run["status"]
         return ("%s: %s" % (what, _last_line(files["err"]))).strip(": ")
@@ -134,7 +134,8 @@ class Executor:
             self.versions["gcdune"] = data["version"]
         else:
             lengths = [p[1] for p in pauses["list"]]
-            self.versions["boehm"] = "%s (%s)" % (data["version"], os.path.basename(data["library"]))
+            name = job.backend.split("@")[0]
+            self.versions[name if name in plan.OPTIONAL else collector] = "%s (%s)" % (data["version"], os.path.basename(data["library"]))
         run["collections"] = data["collections"]
         run["pause_max_ms"] = data["pause_max_ns"] / 1e6
         run["pause_total_ms"] = data["pause_total_ns"] / 1e6

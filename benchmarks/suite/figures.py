@@ -28,6 +28,10 @@ def _names(page, group, backend="gcdune"):
     return [n for n in names if group != "program" or n not in plan.PROGRAMS or plan.PROGRAMS[n].timed]
 
 
+def _present(page):
+    return [b for b in plan.OPTIONAL if any("metrics" in r for r in _rows(page, "program", b))]
+
+
 def _ratio(row, base, metric):
     """Ratio of medians with the range that both spreads allow, or None."""
     a, b = (x.get("metrics", {}).get(metric) if x else None for x in (row, base))
@@ -106,7 +110,7 @@ def throughput(page):
     page.p("Relative to Boehm's collector with its default settings: left of 1 is less time (or memory) than Boehm's. Collectors find garbage "
            "by themselves; the mallocs have frees written by hand. Programs in which gcdune is behind Boehm's are in red.")
     for metric, name in (("wall_s", "Wall time"), ("cpu_s", "Processor time"), ("rss_mib", "Peak memory")):
-        series = [(b, _title(b), picture.family(b)) for b in ["gcdune"] + (MALLOCS if metric != "cpu_s" else ["mimalloc"])]
+        series = [(b, _title(b), picture.family(b)) for b in ["gcdune"] + _present(page) + (MALLOCS if metric != "cpu_s" else ["mimalloc"])]
         rows = []
         for n in names:
             base = _get(page, "program", n, "boehm")
@@ -116,7 +120,7 @@ def throughput(page):
                 rows.append((n, r, ("program/%s/gcdune" % n, metric) in page.lost_keys and r.get("gcdune", (0,))[0] > 1))
         page.figure(picture.ratios("%s relative to Boehm's collector" % name, rows, series, "relative to Boehm, logarithmic; shorter to the left is better"), name)
     page.table(["program, back end", "wall s", "CPU s", "system s", "peak MiB", "collections", "longest pause ms"],
-               page.metric_rows([r for r in _rows(page, "program") if r["backend"] in plan.COMMON],
+               page.metric_rows([r for r in _rows(page, "program") if r["backend"] in plan.COMMON + plan.OPTIONAL],
                                 ["wall_s", "cpu_s", "system_s", "rss_mib", "collections", "pause_max_ms"]))
     controls = _rows(page, "control")
     if controls:
@@ -142,11 +146,11 @@ def equal(page):
            "left is better. Mallocs have one point each.")
     for name in sorted({r["benchmark"] for r in curve}, key=list(plan.PROGRAMS).index):
         series = []
-        for backend in ("gcdune", "boehm"):
+        for backend in plan.KNOBS:
             points = sorted((median(r, "rss_mib"), median(r, "wall_s")) for r in curve if r["benchmark"] == name and
                             r["backend"].startswith(backend + "@") and median(r, "wall_s"))
             if points:
-                series.append((_title(backend), backend, "solid", points))
+                series.append((_title(backend), picture.family(backend), "dash" if backend == "boehm-current" else "solid", points))
         for backend in MALLOCS:
             row = _get(page, "program", name, backend)
             if row:
@@ -235,7 +239,7 @@ def pauses(page):
 
 def modes(page):
     names = [n for n in _names(page, "program") if plan.PROGRAMS.get(n) and plan.PROGRAMS[n].modes]
-    backends = [b for b in plan.BACKENDS if b not in plan.COMMON and any(_get(page, "program", n, b) for n in names)]
+    backends = [b for b in plan.BACKENDS if b not in plan.COMMON + plan.OPTIONAL and any(_get(page, "program", n, b) for n in names)]
     if not backends:
         return
     page.section("modes", "Modes and settings")

@@ -35,23 +35,26 @@ BACKENDS = {
     "boehm-parallel": Backend("boehm", {"GC_MARKERS": str(max(2, CORES))}, "Boehm, parallel marking"),
     "boehm-incremental": Backend("boehm", {"GC_ENABLE_INCREMENTAL": "1"}, "Boehm, incremental"),
     "boehm-current": Backend("boehm-current", {}, "Boehm, from --with-bdwgc"),
+    "whippet": Backend("whippet", {}, "Whippet, from --with-whippet"),
     "glibc": Backend("glibc", {}, "glibc malloc", frees=True),
     "jemalloc": Backend("jemalloc", {}, "jemalloc", frees=True),
     "mimalloc": Backend("mimalloc", {}, "mimalloc", frees=True),
 }
 # Controls: the same binary, told never to collect. What is left is the cost of allocation and of memory.
 CONTROLS = {"gcdune": {"GCDUNE_HEAP_INITIAL": "64G"}, "boehm": {"GC_DONT_GC": "1"}}
-# How a collector is told to use less or more memory, from least to most.
+# How a collector is told to use less or more memory: a variable, values from least to most, and what the variable is made of.
 KNOBS = {
-    "gcdune": ("GCDUNE_GROWTH", [10, 20, 35, 70, 150, 300, 700]),
-    "boehm": ("GC_FREE_SPACE_DIVISOR", [40, 20, 10, 5, 3, 2, 1]),
+    "gcdune": ("GCDUNE_GROWTH", [10, 20, 35, 70, 150, 300, 700], "%s"),
+    "boehm": ("GC_FREE_SPACE_DIVISOR", [40, 20, 10, 5, 3, 2, 1], "%s"),
+    "boehm-current": ("GC_FREE_SPACE_DIVISOR", [40, 20, 10, 5, 3, 2, 1], "%s"),
+    "whippet": ("WHIPPET_OPTIONS", [1.1, 1.2, 1.4, 1.7, 2.5, 4, 8], "heap-size-policy=growable,heap-size=4194304,heap-expansiveness=%s"),
 }
 
 COMMON = ["boehm", "gcdune", "glibc", "jemalloc", "mimalloc"]
 COLLECTORS = ["boehm", "gcdune"]
 MODES = ["gcdune-functions", "gcdune-stw", "gcdune-generational", "gcdune-uffd", "gcdune-softdirty", "gcdune-mprotect", "gcdune-dune",
-         "gcdune-dune-fault", "gcdune-always",
-         "boehm-one", "boehm-parallel", "boehm-incremental", "boehm-current"]
+         "gcdune-dune-fault", "gcdune-always", "boehm-one", "boehm-parallel", "boehm-incremental"]
+OPTIONAL = ["boehm-current", "whippet"]  # where configure was told of their sources; on every program
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import sys
 import time
 
 from . import clients, plan
-from .plan import BACKENDS, COLLECTORS, COMMON, CONTROLS, KNOBS, MODES, PROGRAMS, Job, program_job
+from .plan import BACKENDS, COLLECTORS, COMMON, CONTROLS, KNOBS, MODES, OPTIONAL, PROGRAMS, Job, program_job
 
 ROUNDS = {"full": {"program": 5, "scaling": 3, "curve": 3, "equal": 5, "control": 3, "micro": 3, "client": 3, "latency": 9},
           "quick": {"program": 3, "scaling": 2, "curve": 1, "equal": 2, "control": 1, "micro": 1, "client": 1, "latency": 9},
@@ -56,6 +56,9 @@ class Session:
         job.rounds = job.rounds or self.rounds(job.group)
         self.jobs.append(job)
 
+    def built(self, binary, backend):
+        return os.path.exists("%s/bench/%s-%s" % (self.build, binary, BACKENDS[backend].binary))
+
     def job(self, name, backend, **more):
         job = program_job(self.build, self.top, self.size, name, backend, **more)
         job.rounds = 0
@@ -63,7 +66,7 @@ class Session:
 
     def static_jobs(self):
         for name, program in PROGRAMS.items():
-            backends = list(COLLECTORS if program.collectors_only else COMMON)
+            backends = list(COLLECTORS if program.collectors_only else COMMON) + [b for b in OPTIONAL if self.built(program.binary, b)]
             if program.modes and self.size == "full":
                 backends += MODES
             elif program.modes:
@@ -90,6 +93,8 @@ class Session:
                              dict(b.env), rounds=min(rounds, self.most_rounds or 9), needs_mib=2.2 * mib, timeout=900))
         least = {"full": "0.1", "quick": "0.02", "tiny": "0.001"}[self.size]
         for backend in MICRO_BACKENDS if self.size == "full" else ["boehm", "gcdune", "glibc", "mimalloc"]:
+            if backend in OPTIONAL and not self.built("gbench", backend):
+                continue
             binary = "%s/bench/gbench-%s" % (self.build, backend)
             self.micro("suite", backend, binary, least, "alloc/scanned/64/|stop/1/" if self.size == "tiny" else "-^mark/")
             # Marking is compared with one marker on either side.
@@ -124,9 +129,11 @@ class Session:
 
     def curve_jobs(self):
         for name in self.curve_programs():
-            for backend, (variable, values) in KNOBS.items():
+            for backend, (variable, values, form) in KNOBS.items():
+                if backend in OPTIONAL and not self.built(PROGRAMS[name].binary, backend):
+                    continue
                 for value in values if self.size == "full" else values[::2] if self.size == "quick" else values[:2]:
-                    self.add(self.job(name, backend, group="curve", extra={variable: str(value)}, label="%s@%d" % (backend, value)))
+                    self.add(self.job(name, backend, group="curve", extra={variable: form % value}, label="%s@%s" % (backend, value)))
 
     def equal_jobs(self):
         """Searches the growth at which gcdune's peak memory is what Boehm's collector takes by default."""
