@@ -68,7 +68,9 @@ static void report(void)
 
 	if (!file)
 		return;
-	fprintf(file, "{\"collections\":%llu,\"pause_max_ns\":%llu,\"pause_total_ns\":%llu,\"library\":\"whippet\",\"version\":\"mmc\",\"pauses\":{\"list\":[",
+	fprintf(file,
+		"{\"collections\":%llu,\"pause_max_ns\":%llu,\"pause_total_ns\":%llu,\"library\":\"whippet\","
+		"\"version\":\"mmc\",\"pauses\":{\"list\":[",
 		(unsigned long long)stops.collections, (unsigned long long)stops.most, (unsigned long long)stops.total);
 	for (uint64_t i = 0; i < stops.count && i < LIST; i++)
 		fprintf(file, "%s[%llu,%llu]", i ? "," : "", stops.list[i][0] * 1000ull, stops.list[i][1] * 10ull);
@@ -114,7 +116,8 @@ void backend_init(void)
 	const char *text = getenv("WHIPPET_OPTIONS");
 
 	stops.loaded = figures_now();
-	if (!gc_options_parse_and_set_many(options, text ? text : "heap-size-policy=growable,heap-expansiveness=2.0,heap-size=4194304") ||
+	if (!gc_options_parse_and_set_many(
+		    options, text ? text : "heap-size-policy=growable,heap-expansiveness=2.0,heap-size=4194304") ||
 	    !gc_init(options, stack_bottom(), &heap, &backend_mutator, listener, NULL)) {
 		fprintf(stderr, "Whippet does not start\n");
 		exit(1);

@@ -51,11 +51,13 @@ static inline size_t gc_trace_object(struct gc_ref ref, backend_whippet_visit vi
 	abort();
 }
 
-static inline void gc_trace_mutator_roots(struct gc_mutator_roots *roots, backend_whippet_visit visit, struct gc_heap *heap, void *data)
+static inline void gc_trace_mutator_roots(struct gc_mutator_roots *roots, backend_whippet_visit visit,
+					  struct gc_heap *heap, void *data)
 {
 }
 
-static inline void gc_trace_heap_roots(struct gc_heap_roots *roots, backend_whippet_visit visit, struct gc_heap *heap, void *data)
+static inline void gc_trace_heap_roots(struct gc_heap_roots *roots, backend_whippet_visit visit, struct gc_heap *heap,
+				       void *data)
 {
 }
 
@@ -64,8 +66,8 @@ static inline void gc_trace_mutator_pinned_roots(struct gc_mutator_roots *roots,
 {
 }
 
-static inline void gc_trace_heap_pinned_roots(struct gc_heap_roots *roots, backend_whippet_pinned pinned, backend_whippet_range range,
-					      struct gc_heap *heap, void *data)
+static inline void gc_trace_heap_pinned_roots(struct gc_heap_roots *roots, backend_whippet_pinned pinned,
+					      backend_whippet_range range, struct gc_heap *heap, void *data)
 {
 	range(((uintptr_t)__data_start + 7) & ~(uintptr_t)7, (uintptr_t)_end & ~(uintptr_t)7, 1, heap, data);
 }

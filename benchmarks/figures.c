@@ -9,7 +9,14 @@
 #include <sys/mman.h>
 #include <time.h>
 
-enum { STEP_BITS = 6, STEPS = 1 << STEP_BITS, DOUBLINGS = 42, BUCKETS = STEPS * DOUBLINGS, GAPS = 1 << 18, FIGURES = 16 };
+enum {
+	STEP_BITS = 6,
+	STEPS = 1 << STEP_BITS,
+	DOUBLINGS = 42,
+	BUCKETS = STEPS * DOUBLINGS,
+	GAPS = 1 << 18,
+	FIGURES = 16
+};
 
 struct gap {
 	uint64_t start, length;
@@ -82,8 +89,8 @@ void figures_operations(double rate)
 	if (!getenv("BENCH_FIGURES"))
 		return;
 	if (!operations.buckets) {
-		operations.buckets = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
-					  -1, 0);
+		operations.buckets =
+			mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 		if (operations.buckets == MAP_FAILED) {
 			fprintf(stderr, "figures: no memory\n");
 			exit(1);
@@ -147,7 +154,8 @@ static uint64_t quantile(double share)
 
 static void write_operations(FILE *f)
 {
-	static const double shares[] = {0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9995, 0.9999, 0.99995, 0.99999, 0.999999};
+	static const double shares[] = {0.5,   0.75,   0.9,    0.95,	0.99,	 0.995,
+					0.999, 0.9995, 0.9999, 0.99995, 0.99999, 0.999999};
 
 	fprintf(f, ",\"latency\":{\"count\":%llu,\"rate\":%.17g,\"span_ns\":%llu,\"max_ns\":%llu,\"quantiles\":[",
 		(unsigned long long)operations.count, operations.rate,

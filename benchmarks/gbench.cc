@@ -104,7 +104,8 @@ void gbench_time(gbench_state *state, double seconds)
 
 void gbench_count(gbench_state *state, const char *name, double value, bool rate)
 {
-	real(state).counters[name] = benchmark::Counter(value, rate ? benchmark::Counter::kIsRate : benchmark::Counter::kDefaults);
+	real(state).counters[name] =
+		benchmark::Counter(value, rate ? benchmark::Counter::kIsRate : benchmark::Counter::kDefaults);
 }
 
 void gbench_complexity_n(gbench_state *state, int64_t n)

@@ -37,12 +37,32 @@ struct lisp_object {
 };
 
 enum { SPECIAL_NONE, QUOTE, IF, DEFINE, SET, LAMBDA, LET, BEGIN, WHILE, COND, SPECIALS };
-enum { CONS, CAR, CDR, EQ, LESS, PLUS, MINUS, TIMES, REMAINDER, QUOTIENT, IS_PAIR, IS_SYMBOL, IS_NUMBER, SET_CAR, SET_CDR, PRINT,
-       RANDOM, PRIMITIVES };
+enum {
+	CONS,
+	CAR,
+	CDR,
+	EQ,
+	LESS,
+	PLUS,
+	MINUS,
+	TIMES,
+	REMAINDER,
+	QUOTIENT,
+	IS_PAIR,
+	IS_SYMBOL,
+	IS_NUMBER,
+	SET_CAR,
+	SET_CDR,
+	PRINT,
+	RANDOM,
+	PRIMITIVES
+};
 
-static const char *const lisp_special[] = {"", "quote", "if", "define", "set!", "lambda", "let", "begin", "while", "cond"};
-static const char *const lisp_primitive[] = {"cons", "car", "cdr", "eq?", "<", "+", "-", "*", "remainder", "quotient", "pair?",
-					     "symbol?", "number?", "set-car!", "set-cdr!", "print", "random"};
+static const char *const lisp_special[] = {"",	     "quote", "if",    "define", "set!",
+					   "lambda", "let",   "begin", "while",	 "cond"};
+static const char *const lisp_primitive[] = {"cons",	"car",	    "cdr",	 "eq?",	     "<",     "+",
+					     "-",	"*",	    "remainder", "quotient", "pair?", "symbol?",
+					     "number?", "set-car!", "set-cdr!",	 "print",    "random"};
 
 static lisp lisp_symbols, lisp_true;
 static uint64_t lisp_state = 12, lisp_checksum;

@@ -110,10 +110,10 @@ int main(int argc, char **argv)
 	double wall = now() - began;
 
 	kill(-pid, SIGKILL); /* what it may have left behind would disturb the next run */
-	printf("{\"wall_s\":%.6f,\"user_s\":%.6f,\"system_s\":%.6f,\"rss_kib\":%ld,\"minor_faults\":%ld,\"major_faults\":%ld,"
-	       "\"switches\":%ld,\"preempted\":%ld,\"status\":%d,\"signal\":%d,\"timed_out\":%s}\n",
-	       wall, seconds(usage.ru_utime), seconds(usage.ru_stime), usage.ru_maxrss, usage.ru_minflt, usage.ru_majflt,
-	       usage.ru_nvcsw, usage.ru_nivcsw, WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+	printf("{\"wall_s\":%.6f,\"user_s\":%.6f,\"system_s\":%.6f,\"rss_kib\":%ld,"
+	       "\"minor_faults\":%ld,\"major_faults\":%ld,\"switches\":%ld,\"preempted\":%ld,\"status\":%d,\"signal\":%d,\"timed_out\":%s}\n",
+	       wall, seconds(usage.ru_utime), seconds(usage.ru_stime), usage.ru_maxrss, usage.ru_minflt,
+	       usage.ru_majflt, usage.ru_nvcsw, usage.ru_nivcsw, WIFEXITED(status) ? WEXITSTATUS(status) : -1,
 	       WIFSIGNALED(status) ? WTERMSIG(status) : 0, timed_out ? "true" : "false");
 	return fflush(stdout) ? 1 : 0;
 }

@@ -12,25 +12,25 @@ enum { RING = 64, LARGE_RING = 4, PAGE = 4096 };
 
 /* Sizes are constants in programs, so that the compiler can make the size class one; a size that is an argument cannot show
  * that. Hence a loop for each size. */
-#define ALLOC_LOOP(allocate, bytes)                                                                                                        \
-	case bytes:                                                                                                                        \
-		while (gbench_batch(state, RING)) {                                                                                        \
-			for (int i = 0; i < RING; i++) {                                                                                   \
-				uint64_t *object = allocate(bytes);                                                                        \
-                                                                                                                                           \
-				*object = (uint64_t)i;                                                                                     \
-				backend_free(ring[i]);                                                                                     \
-				ring[i] = object;                                                                                          \
-			}                                                                                                                  \
-		}                                                                                                                          \
+#define ALLOC_LOOP(allocate, bytes)                                                                                    \
+	case bytes:                                                                                                    \
+		while (gbench_batch(state, RING)) {                                                                    \
+			for (int i = 0; i < RING; i++) {                                                               \
+				uint64_t *object = allocate(bytes);                                                    \
+                                                                                                                       \
+				*object = (uint64_t)i;                                                                 \
+				backend_free(ring[i]);                                                                 \
+				ring[i] = object;                                                                      \
+			}                                                                                              \
+		}                                                                                                      \
 		break
-#define ALLOC_SIZES(allocate)                                                                                                              \
-	ALLOC_LOOP(allocate, 16);                                                                                                          \
-	ALLOC_LOOP(allocate, 32);                                                                                                          \
-	ALLOC_LOOP(allocate, 64);                                                                                                          \
-	ALLOC_LOOP(allocate, 128);                                                                                                         \
-	ALLOC_LOOP(allocate, 512);                                                                                                         \
-	ALLOC_LOOP(allocate, 2048);                                                                                                        \
+#define ALLOC_SIZES(allocate)                                                                                          \
+	ALLOC_LOOP(allocate, 16);                                                                                      \
+	ALLOC_LOOP(allocate, 32);                                                                                      \
+	ALLOC_LOOP(allocate, 64);                                                                                      \
+	ALLOC_LOOP(allocate, 128);                                                                                     \
+	ALLOC_LOOP(allocate, 512);                                                                                     \
+	ALLOC_LOOP(allocate, 2048);                                                                                    \
 	ALLOC_LOOP(allocate, 8192);
 
 static void ring_drop(uint64_t **ring)

@@ -201,8 +201,8 @@ static struct gbench *manual(const char *name, gbench_fn fn, uintptr_t data)
 void micro_suite_collect(void)
 {
 	/* By enum shape, in address order and shuffled. */
-	static const char *const shapes[] = {"mark/tree/ordered",  "mark/tree/shuffled", "mark/table/ordered", "mark/table/shuffled",
-					     "mark/list/ordered", "mark/list/shuffled"};
+	static const char *const shapes[] = {"mark/tree/ordered",   "mark/tree/shuffled", "mark/table/ordered",
+					     "mark/table/shuffled", "mark/list/ordered",  "mark/list/shuffled"};
 
 	if (backend_frees)
 		return;

@@ -112,7 +112,8 @@ static void dirty(struct gbench_state *state, void *data)
 	} else {
 		/* The self-test leaves it attached to memory of its own. */
 		test->source->close();
-		if (test->source->open() || test->source->attach((uintptr_t)memory, (uintptr_t)memory + ((uintptr_t)MOST_MIB << 20))) {
+		if (test->source->open() ||
+		    test->source->attach((uintptr_t)memory, (uintptr_t)memory + ((uintptr_t)MOST_MIB << 20))) {
 			gbench_skip(state, "it cannot be attached to memory here");
 			return;
 		}
@@ -139,7 +140,8 @@ static struct gbench *add(const struct gcdune_dirty_source *source, enum step st
 
 int main(int argc, char **argv)
 {
-	static const struct gcdune_dirty_source *const sources[] = {&gcdune_dirty_uffd, &gcdune_dirty_softdirty, &gcdune_dirty_mprotect};
+	static const struct gcdune_dirty_source *const sources[] = {&gcdune_dirty_uffd, &gcdune_dirty_softdirty,
+								    &gcdune_dirty_mprotect};
 	static const int64_t sizes[] = {16, 256}, percents[] = {0, 1, 10, 50, 100};
 
 	memory = mmap(NULL, (size_t)MOST_MIB << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -2,7 +2,7 @@
 #ifndef BENCHMARKS_MICRO_SUITE_H
 #define BENCHMARKS_MICRO_SUITE_H
 
-void micro_suite_alloc(void);   /* allocation by size, kind and thread count; large objects; realloc */
+void micro_suite_alloc(void);	/* allocation by size, kind and thread count; large objects; realloc */
 void micro_suite_collect(void); /* marking by shape and order, sweeping, stopping, finalizers and links */
 
 #endif

@@ -97,7 +97,7 @@ __attribute__((destructor)) static void observe_report(void)
 		(unsigned long long)observe_pause_total, heap_size(), (unsigned long long)observe_pauses);
 	for (uint64_t i = 0; i < observe_pauses && i < OBSERVE_LIST; i++)
 		fprintf(file, "%s[%llu,%llu]", i ? "," : "", observe_list[i][0] * 1000ull, observe_list[i][1] * 10ull);
-	fprintf(file, "]},\"library\":\"%s\",\"version\":\"%u.%u.%u\"}\n",
-		info.dli_fname, version() >> 16, version() >> 8 & 255, version() & 255);
+	fprintf(file, "]},\"library\":\"%s\",\"version\":\"%u.%u.%u\"}\n", info.dli_fname, version() >> 16,
+		version() >> 8 & 255, version() & 255);
 	fclose(file);
 }

@@ -61,7 +61,8 @@ static void churn_append(struct churn_buffer *buffer, const char *bytes, uint32_
 {
 	while (buffer->length + length > buffer->room) {
 		buffer->room = buffer->room ? buffer->room * 2 : 32;
-		buffer->bytes = buffer->bytes ? backend_realloc(buffer->bytes, buffer->room) : backend_alloc_leaf(buffer->room);
+		buffer->bytes =
+			buffer->bytes ? backend_realloc(buffer->bytes, buffer->room) : backend_alloc_leaf(buffer->room);
 	}
 	memcpy(buffer->bytes + buffer->length, bytes, length);
 	buffer->length += length;

@@ -2,7 +2,7 @@
 elsewhere; and the picture for the README. Every figure is that of a row, whose id stands in the row's title attribute."""
 from html import escape
 
-from . import figures, picture, plan, stats, why
+from . import details, figures, picture, plan, stats, why
 from .picture import number
 from .results import median
 
@@ -109,8 +109,8 @@ def make(results):
     page.add("<nav></nav>")
     nav = len(page.parts) - 1
     figures.tiles(page)
-    for part in (figures.goals, losing, figures.throughput, figures.equal, figures.pauses, figures.modes, figures.sources, figures.scaling,
-                 figures.micro, figures.dune, figures.idle, figures.clients, appendix):
+    for part in (figures.goals, losing, figures.throughput, figures.equal, figures.pauses, details.modes, details.sources, details.scaling,
+                 details.micro, details.dune, details.idle, details.clients, appendix):
         part(page)
     page.parts[nav] = "<nav>%s</nav>" % " · ".join('<a href="#%s">%s</a>' % (id, escape(t)) for id, t in page.sections)
     return page
