@@ -138,8 +138,13 @@ $(BENCH)/measure: benchmarks/measure.c $(BUILD)/flags
 	$(call say,LINK)
 	$(Q)$(CC) $(BENCH_CFLAGS) $(LDFLAGS) -o $@ $<
 
+# What is missing here is left out, and the results say so.
+SUITE_MISSING := $(if $(HAVE_BDWGC),,boehm) $(if $(HAVE_JEMALLOC),,jemalloc) $(if $(HAVE_MIMALLOC),,mimalloc)
+SUITE_BACKENDS := $(filter-out $(SUITE_MISSING),$(BENCH_BACKENDS))
+SUITE_NAMES := $(if $(HAVE_EXPAT),$(BENCH_PROGRAMS),$(filter-out xml-parse,$(BENCH_PROGRAMS)))
+
 # gbench-BACKEND, gbench-dirty: micro-benchmarks on Google Benchmark, where it is installed. gbench.cc is the only C++.
-GBENCH_BACKENDS := $(filter-out whippet,$(BENCH_BACKENDS))
+GBENCH_BACKENDS := $(filter-out whippet,$(SUITE_BACKENDS))
 $(BENCH_OBJ)/gbench.o: benchmarks/gbench.cc $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CXX)
@@ -169,7 +174,7 @@ GBENCH_PROGRAMS := $(GBENCH_BACKENDS:%=$(BENCH)/gbench-%) $(BENCH)/gbench-dirty
 endif
 
 SUITE_PROGRAMS := $(BENCH)/measure $(GBENCH_PROGRAMS) $(BENCH)/dune-micro $(BENCH)/observe-bdw.so \
-	$(foreach program,$(BENCH_PROGRAMS),$(foreach backend,$(filter-out gcdune-functions,$(BENCH_BACKENDS)),$(BENCH)/$(program)-$(backend)))
+	$(foreach backend,$(SUITE_BACKENDS),$(SUITE_NAMES:%=$(BENCH)/%-$(backend)))
 .PHONY: suite-programs
 suite-programs: $(LIBRARIES) $(SUITE_PROGRAMS)
 
@@ -186,7 +191,7 @@ suite-here-quick: suite-programs
 # cache, beside Boehm's collector, make bench-pauses [MIB=1024] [ROUNDS=3].
 .PHONY: bench-micro bench-dirty bench-pauses need-gbench
 need-gbench:
-	@test -n '$(HAVE_BENCHMARK)' || { echo 'This needs Google Benchmark: install libbenchmark-dev and g++, then touch configure.ac' >&2; exit 1; }
+	@test -n '$(HAVE_BENCHMARK)' || { echo 'This needs Google Benchmark (libbenchmark-dev, g++): make packages, as root, installs it' >&2; exit 1; }
 bench-micro: need-gbench suite-programs
 	benchmarks/bench.py run --groups micro --rounds $(or $(ROUNDS),5) --fresh --build $(BUILD) \
 		--compiler '$(CC)' --out $(BENCH)/micro.json
