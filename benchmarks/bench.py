@@ -36,24 +36,29 @@ def names(text, known, what):
 
 def run(options):
     build = os.path.abspath(options.build)
-    select = (names(options.groups, session.GROUPS, "group") or session.GROUPS, names(options.programs, plan.PROGRAMS, "program"),
+    select = (names(options.groups, session.GROUPS, "group") or session.GROUPS,
+              names(options.programs, plan.PROGRAMS, "program"),
               names(options.backends, list(plan.BACKENDS) + ["sources", "dune"], "back end"), options.rounds)
     binaries = [build + "/bench/" + f for f in (os.listdir(build + "/bench") if os.path.isdir(build + "/bench") else [])
                 if not f.endswith((".d", ".json", ".jsonl", ".html", ".svg")) and os.path.isfile(build + "/bench/" + f)]
     if not os.path.exists(build + "/bench/measure"):
         wrong("%s/bench/measure is not there; make suite-programs builds what this needs" % build)
-    key = records.fingerprint(binaries + [build + "/lib/libgcdune.so.0", build + "/lib/libgc.so.1"], options.size, select,
+    key = records.fingerprint(binaries + [build + "/lib/libgcdune.so.0", build + "/lib/libgc.so.1"], options.size,
+                              select,
                               os.uname().release)
     recorded = records.Records("%s/bench/runs-%s.jsonl" % (build, options.size), key, options.fresh)
     if recorded.resumed:
         print("going on with %d runs of an interrupted one (--fresh begins anew)" % len(recorded.runs), file=sys.stderr)
     started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    s = session.Session(execute.Executor(build), recorded, build, top, options.size, options.budget or BUDGET_S[options.size], select)
+    s = session.Session(execute.Executor(build), recorded, build, top, options.size, options.budget
+                        or BUDGET_S[options.size], select)
     try:
         s.run()
     except KeyboardInterrupt:
         wrong("interrupted; the same command goes on from here")
-    found = results.collect(s, top, " ".join(map(shlex.quote, [os.path.relpath(sys.argv[0], top)] + sys.argv[1:])).replace(build, os.path.relpath(build, top)),
+    found = results.collect(s, top,
+                            " ".join(map(shlex.quote, [os.path.relpath(sys.argv[0], top)] +
+                                         sys.argv[1:])).replace(build, os.path.relpath(build, top)),
                             options.compiler, started)
     out = options.out or build + "/bench/results.json"
     results.save(found, out)
@@ -77,33 +82,40 @@ def pauses(options):
     for round in range(options.rounds):
         for backend in ("gcdune", "gcdune-stw", "boehm", "boehm-incremental"):
             b = plan.BACKENDS[backend]
-            job = plan.Job("pauses", "live-cache", backend, ["%s/bench/live-cache-%s" % (build, b.binary), str(options.mib), str(options.mib * 4000)],
+            job = plan.Job("pauses", "live-cache", backend,
+                           ["%s/bench/live-cache-%s" % (build, b.binary), str(options.mib), str(options.mib * 4000)],
                            dict(b.env))
             result = executor.run(job)
-            print("round %d of %d: %s: %s" % (round + 1, options.rounds, b.title, result.get("failed") or "%.1f s" % result["wall_s"]), file=sys.stderr)
+            print("round %d of %d: %s: %s" %
+                  (round + 1, options.rounds, b.title, result.get("failed") or "%.1f s" % result["wall_s"]),
+                  file=sys.stderr)
             if "failed" in result:
                 sys.exit(1)
             runs.setdefault(backend, []).append(dict(result, p99_ms=result["pauses"]["p99_ms"]))
     print("live-cache %d %d: %d MiB live, random replacement; medians of %d interleaved rounds" % (
         options.mib, options.mib * 4000, options.mib, options.rounds))
-    columns = [("pause_max_ms", "longest, ms", "%.2f"), ("p99_ms", "p99, ms", "%.2f"), ("lost_stop_ms", "lost, ms", "%.2f"), ("wall_s", "wall, s", "%.2f"),
+    columns = [("pause_max_ms", "longest, ms", "%.2f"), ("p99_ms", "p99, ms", "%.2f"),
+               ("lost_stop_ms", "lost, ms", "%.2f"), ("wall_s", "wall, s", "%.2f"),
                ("cpu_s", "CPU, s", "%.2f"), ("rss_mib", "RSS, MiB", "%.0f"), ("collections", "collections", "%.0f")]
     print("%-30s" % "" + "".join("%12s" % title for _, title, _ in columns))
     for backend, all in runs.items():
         cells = [stats.summary([r.get(key) for r in all]) for key, _, _ in columns]
-        print("%-30s" % plan.BACKENDS[backend].title + "".join("%12s" % (form % c["median"] if c else "-") for c, (_, _, form) in zip(cells, columns)))
+        print("%-30s" % plan.BACKENDS[backend].title +
+              "".join("%12s" % (form % c["median"] if c else "-") for c, (_, _, form) in zip(cells, columns)))
     return 0
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="bench.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="bench.py", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     p = commands.add_parser("run")
     p.add_argument("--build", default=top + "/build")
     p.add_argument("--size", choices=["full", "quick", "tiny"], default="full")
     p.add_argument("--groups", help="only these, of " + ",".join(session.GROUPS))
     p.add_argument("--programs", help="only these, of " + ",".join(plan.PROGRAMS))
-    p.add_argument("--backends", help="only these, of " + ",".join(plan.BACKENDS) + "; sources (the dirty sources by themselves), dune (Dune mode beside native)")
+    p.add_argument("--backends", help="only these, of " + ",".join(plan.BACKENDS) +
+                   "; sources (the dirty sources by themselves), dune (Dune mode beside native)")
     p.add_argument("--rounds", type=int, help="at most so many")
     p.add_argument("--budget", type=float, help="seconds; begin no round that would end later")
     p.add_argument("--fresh", action="store_true", help="do not go on with an interrupted run")
@@ -133,7 +145,8 @@ def main():
             report.write(found, options.html or base + ".html", options.svg or base + ".svg")
             print(report.text(found))
             return 0
-        return 1 if compare.report(results.load(options.base), results.load(options.new), sys.stdout, options.all) else 0
+        return 1 if compare.report(results.load(options.base), results.load(options.new), sys.stdout,
+                                   options.all) else 0
     except results.Unreadable as e:
         wrong(str(e))
 

@@ -35,11 +35,14 @@ def jobs(build, top, size):
             "guile-3.0", "-c", '(use-modules (system base compile)) (compile-file "%s" #:output-file "%s/module.go")'
             ' (load-compiled "%s/module.go") (write (f7 20))' % (module, work, work)]))
         if full:
-            commands.append(("guile-alloc", "Debian's Guile: trees, closures, strings", ["guile-3.0", top + "/benchmarks/guile-alloc.scm"]))
+            commands.append(("guile-alloc", "Debian's Guile: trees, closures, strings",
+                             ["guile-3.0", top + "/benchmarks/guile-alloc.scm"]))
     if shutil.which("w3m"):
         commands.append(("w3m", "Debian's w3m lays out a large table", [
             "w3m", "-dump", "-T", "text/html", "-cols", "120", page(work + "/page.html", 12000 if full else 2500)]))
     base = {"HOME": work, "XDG_CACHE_HOME": work, "GUILE_AUTO_COMPILE": "0", "TZ": "UTC", "TERM": "dumb"}
     for name, title, command in commands:
-        yield Job("client", name, "boehm", command, dict(base, LD_PRELOAD=build + "/bench/observe-bdw.so"), rounds=0, title=title)
-        yield Job("client", name, "gcdune", [build + "/bin/gcdune", "run", "--"] + command, dict(base), rounds=0, title=title)
+        yield Job("client", name, "boehm", command, dict(base, LD_PRELOAD=build + "/bench/observe-bdw.so"), rounds=0,
+                  title=title)
+        yield Job("client", name, "gcdune", [build + "/bin/gcdune", "run", "--"] + command, dict(base), rounds=0,
+                  title=title)

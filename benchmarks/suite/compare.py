@@ -35,7 +35,8 @@ def changes(base, new):
 def drift(found):
     """What the rows of back ends that nobody changed did meanwhile: the machine's doing."""
     return stats.geometric_mean([r for id, metric, _, _, r, _ in found
-                                 if metric == "wall_s" and id.split("/")[-1] in ("glibc", "jemalloc", "mimalloc", "boehm")])
+                                 if metric == "wall_s"
+                                 and id.split("/")[-1] in ("glibc", "jemalloc", "mimalloc", "boehm")])
 
 
 def report(base, new, out, everything=False):
@@ -46,10 +47,12 @@ def report(base, new, out, everything=False):
     write("new:  %s, commit %s, %s run" % (new["started"], new["versions"].get("commit", "unknown"), new["size"]))
     for what in ("processor", "cores", "kernel"):
         if base["machine"].get(what) != new["machine"].get(what):
-            write("NOTE: another %s: %s, then %s; this compares machines" % (what, base["machine"].get(what), new["machine"].get(what)))
+            write("NOTE: another %s: %s, then %s; this compares machines" %
+                  (what, base["machine"].get(what), new["machine"].get(what)))
     for name, r in (("base", base), ("new", new)):
         if stats.busy(r):
-            write("NOTE: other work was going on during %s (load average %.2f on %d cores)" % (name, r["load"]["median"], r["machine"]["cores"]))
+            write("NOTE: other work was going on during %s (load average %.2f on %d cores)" %
+                  (name, r["load"]["median"], r["machine"]["cores"]))
     change = drift(found)
     if change:
         write("The other back ends, which nobody changed: wall time x %.3f" % change)
@@ -67,7 +70,8 @@ def report(base, new, out, everything=False):
             if verdict == "failed":
                 write("  %-52s FAILS, and did not before" % id)
             else:
-                write("  %-52s %-16s %12.4g -> %-12.4g %s %s" % (id, metric, a, b, "x %.3f" % ratio if ratio is not None else "", verdict))
+                write("  %-52s %-16s %12.4g -> %-12.4g %s %s" %
+                      (id, metric, a, b, "x %.3f" % ratio if ratio is not None else "", verdict))
     if everything:
         write("\nwithin the spread")
         for id, metric, a, b, ratio, verdict in found:

@@ -58,7 +58,8 @@ class Executor:
         if collector:
             env["GCDUNE_STATS" if collector == "gcdune" else "BENCH_REPORT"] = files["statistics"]
         command = [word.replace("@BENCHMARK_OUT@", files["benchmark"]) for word in job.prefix + job.command]
-        measured = subprocess.run([self.measure, "-t", str(job.timeout), "-o", files["out"], "-e", files["err"]] + command,
+        measured = subprocess.run([self.measure, "-t", str(job.timeout), "-o", files["out"], "-e", files["err"]] +
+                                  command,
                                   env=env, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
         try:
             run = json.loads(measured.stdout)
@@ -125,7 +126,8 @@ class Executor:
                 "mark_s": data["mark_ns"] / 1e9, "sleep_s": lost["sleep"]["total_ns"] / 1e9,
                 "assist_s": lost["assist"]["total_ns"] / 1e9, "block_s": lost["block"]["total_ns"] / 1e9,
                 "allocated_mib": data["bytes_allocated"] / 2**20, "live_mib": data["bytes_live"] / 2**20,
-                "heap_peak_mib": data["bytes_heap_peak"] / 2**20, "gave_up": data.get("concurrent", {}).get("gave_up", 0),
+                "heap_peak_mib": data["bytes_heap_peak"] / 2**20,
+                                "gave_up": data.get("concurrent", {}).get("gave_up", 0),
                 "dirty_pages": data.get("concurrent", {}).get("dirty_pages", 0), "source": data.get("dirty_source")}
             source = plan.BACKENDS[job.backend].source if job.backend in plan.BACKENDS else None
             if source and data.get("dirty_source") != source and data["collections"]:
@@ -135,7 +137,8 @@ class Executor:
         else:
             lengths = [p[1] for p in pauses["list"]]
             name = job.backend.split("@")[0]
-            self.versions[name if name in plan.OPTIONAL else collector] = "%s (%s)" % (data["version"], os.path.basename(data["library"]))
+            self.versions[name if name in plan.OPTIONAL else collector] = "%s (%s)" % (data["version"],
+                os.path.basename(data["library"]))
         run["collections"] = data["collections"]
         run["pause_max_ms"] = data["pause_max_ns"] / 1e6
         run["pause_total_ms"] = data["pause_total_ns"] / 1e6
@@ -158,7 +161,8 @@ class Executor:
             run["failed"] = "left no results"
             return
         run["micro"] = {}
-        known = {"name", "run_name", "run_type", "repetitions", "repetition_index", "threads", "iterations", "real_time", "cpu_time",
+        known = {"name", "run_name", "run_type", "repetitions", "repetition_index", "threads", "iterations",
+                 "real_time", "cpu_time",
                  "time_unit", "family_index", "per_family_instance_index", "label", "error_occurred", "error_message"}
         for b in data["benchmarks"]:
             if b.get("error_occurred"):
@@ -166,7 +170,8 @@ class Executor:
             elif b.get("run_type") == "iteration":
                 scale = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}[b.get("time_unit", "ns")]
                 counters = {k: v for k, v in b.items() if k not in known and isinstance(v, (int, float))}
-                run["micro"][re.sub(r"/(iterations:\d+|manual_time|real_time|threads:\d+)", _keep_threads, b["name"])] = dict(
+                run["micro"][re.sub(r"/(iterations:\d+|manual_time|real_time|threads:\d+)", _keep_threads,
+                                    b["name"])] = dict(
                     counters, ns=b["real_time"] * scale)
 
     @staticmethod

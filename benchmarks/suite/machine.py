@@ -39,7 +39,8 @@ def machine():
         "memory_gib": round(int(memory.group(1)) / 2**20, 1) if memory else None,
         "kernel": platform.release(), "system": release.group(1) if release else "",
         "virtual": "yes" if re.search(r"^flags.*\bhypervisor\b", info, re.M) else "no",
-        "huge_pages": thp.group(1) if thp else "", "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or "unknown",
+        "huge_pages": thp.group(1) if thp else "",
+            "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or "unknown",
         "kvm": "yes" if os.access("/dev/kvm", os.R_OK | os.W_OK) else "no",
         "clock": _read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
     }

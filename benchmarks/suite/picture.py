@@ -7,9 +7,11 @@ from xml.sax.saxutils import escape, quoteattr
 
 WIDTH = 520
 FAMILIES = ["gcdune", "boehm", "glibc", "jemalloc", "mimalloc", "other"]
-LIGHT = {"gcdune": "#1f6f9e", "boehm": "#b8451f", "glibc": "#6b6b6b", "jemalloc": "#4f7a1e", "mimalloc": "#7a4796", "other": "#8a6d00",
+LIGHT = {"gcdune": "#1f6f9e", "boehm": "#b8451f", "glibc": "#6b6b6b", "jemalloc": "#4f7a1e", "mimalloc": "#7a4796",
+         "other": "#8a6d00",
          "ink": "#222", "soft": "#5a5a5a", "grid": "#ddd", "paper": "#fff", "lose": "#b00020"}
-DARK = {"gcdune": "#6cb8e6", "boehm": "#f0916a", "glibc": "#a8a8a8", "jemalloc": "#a3cc6b", "mimalloc": "#c39ae0", "other": "#d8b84a",
+DARK = {"gcdune": "#6cb8e6", "boehm": "#f0916a", "glibc": "#a8a8a8", "jemalloc": "#a3cc6b", "mimalloc": "#c39ae0",
+        "other": "#d8b84a",
         "ink": "#ddd", "soft": "#a5a5a5", "grid": "#3a3a3a", "paper": "#161616", "lose": "#ff8090"}
 
 
@@ -40,7 +42,8 @@ class Picture:
         self.parts.append(text)
 
     def text(self, x, y, text, cls="", anchor="start", title=None):
-        self.add('<text x="%.1f" y="%.1f"%s text-anchor="%s">%s</text>' % (x, y, ' class="%s"' % cls if cls else "", anchor, escape(text)))
+        self.add('<text x="%.1f" y="%.1f"%s text-anchor="%s">%s</text>' %
+                 (x, y, ' class="%s"' % cls if cls else "", anchor, escape(text)))
 
     def line(self, x1, y1, x2, y2, cls):
         self.add('<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" class="%s"/>' % (x1, y1, x2, y2, cls))
@@ -50,7 +53,8 @@ class Picture:
             x, y, max(w, .8), h, cls, escape(title)))
 
     def dot(self, x, y, cls, title, r=4):
-        self.add('<circle cx="%.1f" cy="%.1f" r="%.1f" class="%s"><title>%s</title></circle>' % (x, y, r, cls, escape(title)))
+        self.add('<circle cx="%.1f" cy="%.1f" r="%.1f" class="%s"><title>%s</title></circle>' %
+                 (x, y, r, cls, escape(title)))
 
     def svg(self, alone=False):
         head = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label=%s>' % (
@@ -74,7 +78,8 @@ class Scale:
 
     def at(self, value):
         value = min(max(value, self.low), self.high)
-        share = math.log(value / self.low) / math.log(self.high / self.low) if self.log else (value - self.low) / (self.high - self.low)
+        share = math.log(value / self.low) / math.log(self.high / self.low) if self.log else (value - self.low) / (
+            self.high - self.low)
         return self.a + share * (self.b - self.a)
 
     def ticks(self):
@@ -82,12 +87,14 @@ class Scale:
             decades = math.log10(self.high / self.low)
             steps = [1] if decades > 3 else [1, 2, 5] if decades > .7 else [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8]
             every = max(1, math.ceil(decades / 7))
-            found = [s * 10.0 ** d for d in range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+            found = [s * 10.0 ** d
+                     for d in range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
                      for s in steps if d % every == 0 and self.low * .999 <= s * 10.0 ** d <= self.high * 1.001]
             if len(found) > 2:
                 return found
         step = 10.0 ** math.floor(math.log10(self.high - self.low))
-        step = step if (self.high - self.low) / step >= 4 else step / 2 if (self.high - self.low) / step >= 2 else step / 5
+        step = step if (self.high - self.low) / step >= 4 else step / 2 if (
+            self.high - self.low) / step >= 2 else step / 5
         first = math.ceil(self.low / step - 1e-9)
         return [i * step for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
 
@@ -187,7 +194,8 @@ def dots(label, rows, series, note, unit):
     return p
 
 
-def lines(label, series, x_note, y_note, x_log=False, y_log=False, x_ticks=None, y_low=None, y_high=None, dotted=False, height=300):
+def lines(label, series, x_note, y_note, x_log=False, y_log=False, x_ticks=None, y_low=None, y_high=None, dotted=False,
+          height=300):
     """SERIES: (title, class, kind, [(x, y)...]); kind: solid, dash or dot2."""
     points = [(x, y) for _, _, _, ps in series for x, y in ps if (x > 0 or not x_log) and (y > 0 or not y_log)]
     if not points:
@@ -197,7 +205,8 @@ def lines(label, series, x_note, y_note, x_log=False, y_log=False, x_ticks=None,
     left, right, bottom = 54, WIDTH - 14, height - 36
     xs, ys = [x for x, _ in points], [y for _, y in points]
     room = (max(xs) / min(xs)) ** .03 if x_log else (max(xs) - min(xs)) * .03
-    x = Scale(min(xs) / room if x_log else min(xs) - room, max(xs) * room if x_log else max(xs) + room, left, right, x_log)
+    x = Scale(min(xs) / room if x_log else min(xs) - room, max(xs) * room if x_log else max(xs) + room, left, right,
+              x_log)
     low = y_low if y_low is not None else min(ys) * (.8 if y_log else 1) if y_log else 0
     y = Scale(low, y_high if y_high is not None else max(ys) * (1.25 if y_log else 1.08), bottom, top, y_log)
     for at, text in x_ticks or [(t, tick(t)) for t in x.ticks()]:
@@ -212,7 +221,8 @@ def lines(label, series, x_note, y_note, x_log=False, y_log=False, x_ticks=None,
         ps = [(a, b) for a, b in ps if (a > 0 or not x_log) and (b > 0 or not y_log)]
         if len(ps) > 1:
             p.add('<polyline class="line l-%s %s" points="%s"><title>%s</title></polyline>' % (
-                cls, kind if kind != "solid" else "", " ".join("%.1f,%.1f" % (x.at(a), y.at(b)) for a, b in ps), escape(title)))
+                cls, kind if kind != "solid" else "", " ".join("%.1f,%.1f" % (x.at(a), y.at(b)) for a, b in ps),
+                    escape(title)))
         if dotted or len(ps) == 1:
             for a, b in ps:
                 p.dot(x.at(a), y.at(b), cls, "%s: %s, %s" % (title, number(a), number(b)), 3)
@@ -223,7 +233,8 @@ def readme(rows, mimalloc, caption):
     """The README's picture: wall time relative to Boehm's collector, and the longest pause of both. ROWS: (name, ratio or
     None, gcdune's pause, Boehm's pause, lost)."""
     width, each = 860, 24
-    p = Picture(100 + each * len(rows), "gcdune beside Boehm's collector: wall time and longest pause of %d programs" % len(rows), width)
+    p = Picture(100 + each * len(rows), "gcdune beside Boehm's collector: wall time and longest pause of %d programs" %
+                len(rows), width)
     top, bottom = 58, 58 + each * len(rows)
     p.text(130, 18, "Wall time, relative to Boehm's collector", "title")
     p.text(520, 18, "Longest pause, ms", "title")
@@ -244,7 +255,8 @@ def readme(rows, mimalloc, caption):
             p.rect(wall.at(0), y + 1, wall.at(ratio) - wall.at(0), 8, "gcdune", "%s: %s" % (name, number(ratio)))
             p.text(min(wall.at(ratio) + 3, 470), y + 9, number(ratio), "small soft")
         if mimalloc.get(name):
-            p.rect(wall.at(0), y + 10, wall.at(mimalloc[name]) - wall.at(0), 5, "mimalloc", "%s, mimalloc: %s" % (name, number(mimalloc[name])))
+            p.rect(wall.at(0), y + 10, wall.at(mimalloc[name]) - wall.at(0), 5, "mimalloc", "%s, mimalloc: %s" %
+                   (name, number(mimalloc[name])))
         if mine and theirs:
             p.line(pause.at(mine), y + 8, pause.at(theirs), y + 8, "axis")
         for value, cls in ((theirs, "boehm"), (mine, "gcdune")):

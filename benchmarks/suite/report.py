@@ -99,7 +99,8 @@ def make(results):
     m, v = results["machine"], results["versions"]
     page.add("<h1>gcdune beside other collectors and allocators</h1>")
     page.p("%s run of %s, %.0f s; %s, %d cores, %s GiB; Linux %s, %s." % (
-        results["size"].capitalize(), results["started"], results["seconds"], m["processor"], m["cores"], m["memory_gib"], m["kernel"], m["system"]), "soft")
+        results["size"].capitalize(), results["started"], results["seconds"], m["processor"], m["cores"],
+            m["memory_gib"], m["kernel"], m["system"]), "soft")
     if results["size"] != "full":
         page.p("This is a %s run: programs are small and run few times. It shows that everything works, and where to look; figures to "
                "quote come from make bench on a quiet machine." % results["size"], "warn")
@@ -109,7 +110,8 @@ def make(results):
     page.add("<nav></nav>")
     nav = len(page.parts) - 1
     figures.tiles(page)
-    for part in (figures.goals, losing, figures.throughput, figures.equal, figures.pauses, details.modes, details.sources, details.scaling,
+    for part in (figures.goals, losing, figures.throughput, figures.equal, figures.pauses, details.modes,
+                 details.sources, details.scaling,
                  details.micro, details.dune, details.idle, details.clients, appendix):
         part(page)
     page.parts[nav] = "<nav>%s</nav>" % " · ".join('<a href="#%s">%s</a>' % (id, escape(t)) for id, t in page.sections)
@@ -129,7 +131,8 @@ def losing(page):
         families.setdefault(why.family(loss[0]), []).append(loss)
     page.add('<ul class="loss">')
     for (group, name), lost in families.items():
-        where = {"program": "", "micro": "", "scaling": ", by threads", "equal": ", at equal memory", "latency": "", "client": ""}[group]
+        where = {"program": "", "micro": "", "scaling": ", by threads", "equal": ", at equal memory", "latency": "",
+                 "client": ""}[group]
         page.add('<li><b class="missed">%s</b>%s' % (escape(name), where))
         by = {}
         for row, other, metric, ratio in lost:
@@ -141,7 +144,8 @@ def losing(page):
             argument = row["benchmark"].split(":", 1)[-1] if len(found) > 1 else ""
             page.add('<br><span title="%s"><b>%s × %s</b> of %s (%s%s against %s %s).</span> %s' % (
                 escape(" ".join(f[1]["id"] for f in found)), why.NAMES[metric], ratios, escape(title(against)),
-                escape(argument + ": " if argument else ""), number(a), number(b), why.UNITS[metric], escape(why.sentence(row, other, metric))))
+                escape(argument + ": " if argument else ""), number(a), number(b), why.UNITS[metric],
+                    escape(why.sentence(row, other, metric))))
         page.add("</li>")
     page.add("</ul>")
 
@@ -152,7 +156,8 @@ def appendix(page):
     page.p("Every figure is a median of interleaved runs, each a process of its own, after a warm-up that is not counted; ± is half of (maximum − "
            "minimum), in percent of the median. Outputs are compared between all back ends. docs/benchmarks.md says how each figure is "
            "taken, and what could be wrong with it.")
-    page.table(["machine", ""], [(None, [k.replace("_", " "), (str(x), "t")]) for k, x in results["machine"].items()], title="Machine")
+    page.table(["machine", ""], [(None, [k.replace("_", " "), (str(x), "t")]) for k, x in results["machine"].items()],
+               title="Machine")
     page.table(["versions", ""], [(None, [k, (str(x), "t")]) for k, x in results["versions"].items()], title="Versions")
     page.p("Command: %s" % results["command"], "soft")
     if results["environment_removed"]:
@@ -160,8 +165,11 @@ def appendix(page):
     for note in results["notes"]:
         page.p("Note: " + note, "soft")
     missing = [r for r in results["rows"] if "unavailable" in r]
-    page.table(["not here", "why"], [(r["id"], [r["id"], (r["unavailable"], "t")]) for r in missing], title="What could not be had here")
-    page.table(["row", "command"], [(r["id"], [r["id"], (r["command"], "t")]) for r in results["rows"] if r["group"] != "micro"], open=False,
+    page.table(["not here", "why"], [(r["id"], [r["id"], (r["unavailable"], "t")]) for r in missing],
+               title="What could not be had here")
+    page.table(["row", "command"],
+               [(r["id"], [r["id"], (r["command"], "t")]) for r in results["rows"] if r["group"] != "micro"],
+               open=False,
                title="The command of every row")
 
 

@@ -56,18 +56,21 @@ def _latency(runs):
     merged["quantiles_ms"] = [[share, statistics.median(l["quantiles"][i][1] for l in all) / 1e6]
                               for i, (share, _) in enumerate(all[0]["quantiles"])]
     windows = [w for w, _ in min((l["utilization"] for l in all), key=len)]
-    merged["utilization"] = [[w, statistics.median(dict(map(tuple, l["utilization"]))[w] for l in all)] for w in windows]
+    merged["utilization"] = [[w, statistics.median(dict(map(tuple, l["utilization"]))[w] for l in all)]
+                             for w in windows]
     return merged
 
 
 def _command(job, top):
     """As one would type it at the top of the tree, wherever that is."""
-    words = ["%s=%s" % (k, shlex.quote(v)) for k, v in sorted(job.env.items())] + [shlex.quote(w) for w in job.prefix + job.command]
+    words = ["%s=%s" % (k, shlex.quote(v)) for k, v in sorted(job.env.items())] + [shlex.quote(w) for w in job.prefix +
+        job.command]
     return " ".join(words).replace(top + "/", "")
 
 
 def _row(job, runs, top):
-    row = {"id": job.id, "group": job.group, "benchmark": job.benchmark, "backend": job.backend, "command": _command(job, top)}
+    row = {"id": job.id, "group": job.group, "benchmark": job.benchmark, "backend": job.backend,
+           "command": _command(job, top)}
     if job.title:
         row["title"] = job.title
     bad = [r for r in runs if "failed" in r]

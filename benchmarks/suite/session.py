@@ -12,9 +12,12 @@ import time
 from . import clients, plan
 from .plan import BACKENDS, COLLECTORS, COMMON, CONTROLS, KNOBS, MODES, OPTIONAL, PROGRAMS, Job, program_job
 
-ROUNDS = {"full": {"program": 5, "scaling": 3, "curve": 3, "equal": 5, "control": 3, "micro": 3, "client": 3, "latency": 9},
-          "quick": {"program": 3, "scaling": 2, "curve": 1, "equal": 2, "control": 1, "micro": 1, "client": 1, "latency": 9},
-          "tiny": {"program": 2, "scaling": 1, "curve": 1, "equal": 1, "control": 1, "micro": 1, "client": 1, "latency": 1}}
+ROUNDS = {"full": {"program": 5, "scaling": 3, "curve": 3, "equal": 5, "control": 3, "micro": 3, "client": 3,
+                   "latency": 9},
+          "quick": {"program": 3, "scaling": 2, "curve": 1, "equal": 2, "control": 1, "micro": 1, "client": 1,
+                    "latency": 9},
+          "tiny": {"program": 2, "scaling": 1, "curve": 1, "equal": 1, "control": 1, "micro": 1, "client": 1,
+                   "latency": 1}}
 GROUPS = ["program", "scaling", "latency", "micro", "client", "control", "curve", "equal"]
 MICRO_BACKENDS = ["boehm", "gcdune", "gcdune-functions", "glibc", "jemalloc", "mimalloc", "boehm-current"]
 
@@ -66,11 +69,13 @@ class Session:
 
     def static_jobs(self):
         for name, program in PROGRAMS.items():
-            backends = list(COLLECTORS if program.collectors_only else COMMON) + [b for b in OPTIONAL if self.built(program.binary, b)]
+            backends = list(COLLECTORS if program.collectors_only else COMMON) + [b for b in OPTIONAL
+                if self.built(program.binary, b)]
             if program.modes and self.size == "full":
                 backends += MODES
             elif program.modes:
-                backends += [] if self.size == "tiny" else ["gcdune-stw", "gcdune-generational", "gcdune-mprotect", "boehm-incremental"]
+                backends += [] if self.size == "tiny" else ["gcdune-stw", "gcdune-generational", "gcdune-mprotect",
+                                                            "boehm-incremental"]
             for backend in backends:
                 job = self.job(name, backend)
                 if backend in MODES:
@@ -83,7 +88,8 @@ class Session:
                                       ("producer-consumer", {"full": 2000000, "quick": 500000, "tiny": 100})):
                 for backend in ("boehm", "gcdune", "mimalloc"):
                     self.add(Job("scaling", "%s %d" % (binary, threads), backend,
-                                 ["%s/bench/%s-%s" % (self.build, binary, backend), str(threads), str(arguments[self.size])],
+                                 ["%s/bench/%s-%s" % (self.build, binary, backend), str(threads),
+                                  str(arguments[self.size])],
                                  rounds=0))
         for mib, operations, rate, backends, rounds in getattr(plan, "LATENCY_" + self.size.upper()):
             for backend in backends:
@@ -96,12 +102,14 @@ class Session:
             if backend in OPTIONAL and not self.built("gbench", backend):
                 continue
             binary = "%s/bench/gbench-%s" % (self.build, backend)
-            self.micro("suite", backend, binary, least, "alloc/scanned/64/|stop/1/" if self.size == "tiny" else "-^mark/")
+            self.micro("suite", backend, binary, least, "alloc/scanned/64/|stop/1/" if self.size == "tiny"
+                       else "-^mark/")
             # Marking is compared with one marker on either side.
             if not BACKENDS[backend].frees and self.size != "tiny":
                 self.micro("marking", backend, binary, least, "^mark/" if self.size == "full" else "^mark/.*/1048576/",
                            {"GCDUNE_MARKERS": "1", "GC_MARKERS": "1"})
-        self.micro("dirty", "sources", "%s/bench/gbench-dirty" % self.build, least, "first_write/" if self.size == "tiny" else ".")
+        self.micro("dirty", "sources", "%s/bench/gbench-dirty" % self.build, least, "first_write/"
+                   if self.size == "tiny" else ".")
         dune = "%s/bench/dune-micro" % self.build
         if self.size != "tiny" and os.access("/dev/kvm", os.R_OK | os.W_OK):
             self.add(Job("micro", "dune", "dune", [dune, "--quick"], rounds=1, kind="dune"))
@@ -110,16 +118,20 @@ class Session:
                 self.add(job)
 
     def micro(self, name, backend, binary, least, which, env=None):
-        self.add(Job("micro", name, backend, [binary, "--benchmark_min_time=" + least, "--benchmark_out=@BENCHMARK_OUT@",
-                                              "--benchmark_out_format=json", "--benchmark_filter=" + which], env or {}, rounds=0,
+        self.add(Job("micro", name, backend,
+                     [binary, "--benchmark_min_time=" + least, "--benchmark_out=@BENCHMARK_OUT@",
+                                              "--benchmark_out_format=json", "--benchmark_filter=" + which], env or {},
+                     rounds=0,
                      kind="micro"))
 
     def curve_programs(self):
-        return [name for name, program in PROGRAMS.items() if program.curve and (self.size != "tiny" or name == "hash-map")]
+        return [name for name, program in PROGRAMS.items() if program.curve
+                and (self.size != "tiny" or name == "hash-map")]
 
     def control_jobs(self):
         for name in self.curve_programs():
-            allocated = [r["collector"]["allocated_mib"] for r in self.runs("program", name, "gcdune") if "collector" in r]
+            allocated = [r["collector"]["allocated_mib"] for r in self.runs("program", name, "gcdune")
+                         if "collector" in r]
             if not allocated:
                 continue
             for backend, env in CONTROLS.items():
@@ -133,7 +145,8 @@ class Session:
                 if backend in OPTIONAL and not self.built(PROGRAMS[name].binary, backend):
                     continue
                 for value in values if self.size == "full" else values[::2] if self.size == "quick" else values[:2]:
-                    self.add(self.job(name, backend, group="curve", extra={variable: form % value}, label="%s@%s" % (backend, value)))
+                    self.add(self.job(name, backend, group="curve", extra={variable: form % value}, label="%s@%s" %
+                                      (backend, value)))
 
     def equal_jobs(self):
         """Searches the growth at which gcdune's peak memory is what Boehm's collector takes by default."""
@@ -148,7 +161,8 @@ class Session:
             low, high, best = 10, 1000, None
             for step in range({"full": 6, "quick": 4, "tiny": 1}[self.size]):
                 growth = round((low * high) ** .5) if step else 70
-                job = self.job(name, "gcdune", group="search", extra={variable: str(growth)}, label="gcdune@%d" % growth)
+                job = self.job(name, "gcdune", group="search", extra={variable: str(growth)}, label="gcdune@%d" %
+                               growth)
                 run = self.measured(job, 0)
                 if not run or "rss_mib" not in run or "failed" in run:
                     break
@@ -171,7 +185,8 @@ class Session:
     # ---- Running ----
 
     def runs(self, group, benchmark, backend):
-        return [r for r in self.records.of("%s/%s/%s" % (group, benchmark, backend)) if "failed" not in r and "unavailable" not in r]
+        return [r for r in self.records.of("%s/%s/%s" % (group, benchmark, backend)) if "failed" not in r
+                and "unavailable" not in r]
 
     def measured(self, job, round):
         """The run of the records, or a new one."""
@@ -191,11 +206,13 @@ class Session:
         terminal = sys.stderr.isatty()
         if run is None and not terminal:
             return
-        what = "..." if run is None else run.get("failed") or run.get("unavailable") or "%.2f s, %.0f MiB" % (run["wall_s"], run["rss_mib"])
+        what = "..." if run is None else run.get("failed") or run.get("unavailable") or "%.2f s, %.0f MiB" % (
+            run["wall_s"], run["rss_mib"])
         bad = run is not None and ("failed" in run or "unavailable" in run)
         print("%s[%d of %d, %d:%02d] %s, round %d: %s" % (
             "\r\033[K" if terminal else "", self.done + 1, max(self.expected, self.done + 1), self.elapsed() // 60,
-            self.elapsed() % 60, job.id, round + 1, what), end="" if terminal and not bad else "\n", file=sys.stderr, flush=True)
+            self.elapsed() % 60, job.id, round + 1, what), end="" if terminal and not bad else "\n", file=sys.stderr,
+              flush=True)
 
     def give_up(self, job):
         """A job that failed once is not run again: it would fail again and take the time of the others."""

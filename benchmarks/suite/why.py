@@ -16,12 +16,15 @@ CAUSES = [
     (r"suite:alloc/.*", r"ns",
      "Each collection of a small heap has fixed costs (threads of the collector, stops, looking through roots), and what comes after it "
      "is not in the caches."),
-    (r"suite:stop/.*", r"ns", "With more threads than processors each answers a stop when the system next runs it; this varies a lot."),
-    (r"suite:sweep/.*", r"ns", "Slots are found again from a byte of state for each, in runs; single free slots are the worst case for runs."),
+    (r"suite:stop/.*", r"ns",
+     "With more threads than processors each answers a stop when the system next runs it; this varies a lot."),
+    (r"suite:sweep/.*", r"ns",
+     "Slots are found again from a byte of state for each, in runs; single free slots are the worst case for runs."),
     (r"suite:(realloc|large).*", r"ns",
      "A large object that is dropped keeps its memory until the next collection, so new ones are made of pages that have to be touched first."),
 ]
-NAMES = {"wall_s": "wall time", "cpu_s": "processor time", "rss_mib": "peak memory", "pause_max_ms": "longest pause", "ns": "time",
+NAMES = {"wall_s": "wall time", "cpu_s": "processor time", "rss_mib": "peak memory", "pause_max_ms": "longest pause",
+         "ns": "time",
          "idle_cpu_percent": "processor time when idle", "latency_max": "longest latency"}
 UNITS = {"wall_s": "s", "cpu_s": "s", "rss_mib": "MiB", "pause_max_ms": "ms", "ns": "ns", "idle_cpu_percent": "%"}
 LEAST = {"wall_s": 1.03, "cpu_s": 1.03, "rss_mib": 1.05, "pause_max_ms": 1.0, "ns": 1.05, "idle_cpu_percent": 1.1}
@@ -38,20 +41,26 @@ def _facts(row, other, metric):
             facts.append("%.2f s of it are system time (the other: %.2f s), with %.0f page faults (%.0f)" % (
                 system, theirs("system_s"), mine("minor_faults"), theirs("minor_faults")))
         if collections > 30 and mine("wall_s") and collections / mine("wall_s") > 40 and c.get("live_mib", 0) < 12:
-            facts.append("the live heap is small (%.1f MiB), so there are many collections (%.0f; the other: %.0f), and each has fixed costs"
+            facts.append(
+                "the live heap is small (%.1f MiB), so there are many collections (%.0f; the other: %.0f), and each has fixed costs"
                          % (c.get("live_mib", 0), collections, theirs("collections")))
         if metric == "wall_s" and c.get("sleep_s", 0) > .08 * mine("wall_s"):
             facts.append("threads that allocate were held back for %.2f s so that marking could follow" % c["sleep_s"])
         if c.get("dirty_pages", 0) * 4e-6 > .1 * mine("wall_s"):
-            facts.append("%.0f pages were written while the heap was marked and had to be looked at again" % c["dirty_pages"])
+            facts.append("%.0f pages were written while the heap was marked and had to be looked at again" %
+                         c["dirty_pages"])
         if metric == "cpu_s" and c.get("mark_s", 0) > .2 * mine("cpu_s"):
-            facts.append("marking beside the program (%.2f s of wall time, on other cores too) is what short pauses are paid with" % c["mark_s"])
+            facts.append(
+                "marking beside the program (%.2f s of wall time, on other cores too) is what short pauses are paid with" % c["mark_s"])
     elif metric == "rss_mib" and c:
-        facts.append("the heap grew to %.0f MiB where %.0f MiB live at the end: it has room for 70 %% more, and for what is allocated while "
+        facts.append(
+            "the heap grew to %.0f MiB where %.0f MiB live at the end: it has room for 70 %% more, and for what is allocated while "
                      "marking is under way" % (c.get("heap_peak_mib", 0), c.get("live_mib", 0)))
     elif metric == "pause_max_ms" and row.get("pauses"):
-        facts.append("half of its %d stops take less than %.2f ms, and 99 %% less than %.2f ms: the longest is an outlier of what has to be "
-                     "marked, or of the system's scheduling, in a stop" % (row["pauses"]["count"], row["pauses"]["p50_ms"], row["pauses"]["p99_ms"]))
+        facts.append(
+            "half of its %d stops take less than %.2f ms, and 99 %% less than %.2f ms: the longest is an outlier of what has to be "
+                     "marked, or of the system's scheduling, in a stop" %
+                     (row["pauses"]["count"], row["pauses"]["p50_ms"], row["pauses"]["p99_ms"]))
     return facts
 
 
@@ -83,14 +92,16 @@ def losses(results):
     rows = {r["id"]: r for r in results["rows"]}
     found = []
     for row in results["rows"]:
-        if row["backend"] != "gcdune" or row["group"] not in ("program", "scaling", "equal", "latency", "client", "micro") or "metrics" not in row:
+        if row["backend"] != "gcdune" or row["group"] not in ("program", "scaling", "equal", "latency", "client",
+                                                              "micro") or "metrics" not in row:
             continue
         for name, metrics in (("boehm", LEAST), ("mimalloc", ("wall_s", "ns"))):
             other = rows.get("%s/%s/%s" % (row["group"], row["benchmark"], name))
             if not other or "metrics" not in other:
                 continue
             for metric in metrics:
-                if row["benchmark"] in PROGRAMS and not PROGRAMS[row["benchmark"]].timed and metric in ("wall_s", "pause_max_ms"):
+                if row["benchmark"] in PROGRAMS and not PROGRAMS[row["benchmark"]].timed and metric in ("wall_s",
+                    "pause_max_ms"):
                     continue
                 if row["group"] == "latency" and metric != "pause_max_ms":
                     continue
