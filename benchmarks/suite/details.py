@@ -108,7 +108,7 @@ def micro(page):
     page.section("micro", "Micro-benchmarks")
     page.p("Google Benchmark, the same C source on every back end; nanoseconds of wall time for one operation. On malloc an allocation has its free with it. "
            "Marking is with one marker on either side, for each of a million objects, or of eight.")
-    short = lambda name: name.split(":", 1)[1].replace("/1048576", "").replace("/8388608", ", 8 M")
+    short = lambda name: name.split(":", 1)[1].replace("/1048576", "").replace("/8388608", ", 8 M").replace("threads/32/threads:", "threads ")
     by = {(short(r["benchmark"]), r["backend"]): r for r in rows}
     backends = [b for b in ("gcdune", "gcdune-functions", "boehm", "boehm-current", "glibc", "jemalloc", "mimalloc")
                 if any(k[1] == b for k in by)]

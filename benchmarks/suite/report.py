@@ -145,7 +145,7 @@ def losing(page):
             page.add('<br><span title="%s"><b>%s × %s</b> of %s (%s%s against %s %s).</span> %s' % (
                 escape(" ".join(f[1]["id"] for f in found)), why.NAMES[metric], ratios, escape(title(against)),
                 escape(argument + ": " if argument else ""), number(a), number(b), why.UNITS[metric],
-                    escape(why.sentence(row, other, metric))))
+                    escape(why.sentence(row, other, metric, page.rows))))
         page.add("</li>")
     page.add("</ul>")
 

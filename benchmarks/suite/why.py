@@ -30,12 +30,15 @@ UNITS = {"wall_s": "s", "cpu_s": "s", "rss_mib": "MiB", "pause_max_ms": "ms", "n
 LEAST = {"wall_s": 1.03, "cpu_s": 1.03, "rss_mib": 1.05, "pause_max_ms": 1.0, "ns": 1.05, "idle_cpu_percent": 1.1}
 
 
-def _facts(row, other, metric):
+def _facts(row, other, metric, stopped):
     facts = []
     mine, theirs = (lambda m: median(row, m) or 0), (lambda m: median(other, m) or 0)
     c = row.get("collector") or {}
     collections = mine("collections")
     if metric in ("wall_s", "cpu_s"):
+        if stopped and stopped < .93 * mine(metric):
+            facts.append("stopped while it marks (gcdune-stw) it takes %.2f s: the rest is what short stops cost, first writes to "
+                         "tracked pages and looking again at what was written" % stopped)
         system, more = mine("system_s"), mine("system_s") - theirs("system_s")
         if more > .15 * mine("wall_s"):
             facts.append("%.2f s of it are system time (the other: %.2f s), with %.0f page faults (%.0f)" % (
@@ -64,8 +67,9 @@ def _facts(row, other, metric):
     return facts
 
 
-def sentence(row, other, metric):
-    facts = _facts(row, other, metric)
+def sentence(row, other, metric, rows=None):
+    """ROWS: all of them by id, for comparing with another mode of gcdune."""
+    facts = _facts(row, other, metric, median((rows or {}).get(row["id"] + "-stw"), metric))
     for benchmark, metrics, cause in CAUSES:
         if re.fullmatch(benchmark, row["benchmark"]) and re.fullmatch(metrics, metric):
             return cause + (" In this run " + "; ".join(facts) + "." if facts else "")
