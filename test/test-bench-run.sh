@@ -63,6 +63,11 @@ for i, svg in enumerate(re.findall(r"<svg.*?</svg>", page, re.S)):
 xml.dom.minidom.parse(dir + "/bench/results.svg")
 END
 
+# 92 ways to put eight queens; the checksum was worked out by another program than ours.
+[ "$("$BUILD/bench/lisp-gcdune" "$SRC/benchmarks/lisp/queens.lisp" 8)" = 'lisp 780b0f999607f6d2' ] || fail 'the interpreter is wrong'
+echo '(car 1)' >"$dir/wrong.lisp"
+"$BUILD/bench/lisp-glibc" "$dir/wrong.lisp" 2>&1 | grep -q 'not a pair' || fail 'an error in Lisp'
+
 # ---- Interrupted, and gone on with ----
 only=(--build "$dir" --size tiny --groups program --programs hash-map,idle-heap --backends gcdune,glibc --out "$dir/second.json")
 timeout -s INT 1.3 python3 "$SRC/benchmarks/bench.py" run "${only[@]}" >"$dir/out" 2>"$dir/err"
