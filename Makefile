@@ -11,7 +11,7 @@ ABSBUILD := $(abspath $(BUILD))
 
 # ---- Targets that set the machine up, run other makes, or need no compiler at all -------------------------------------
 
-OUTER := deb check check-gcc check-clang check-asan check-tsan check-O0 check-lto demo soak packages clean distclean \
+OUTER := deb check check-gcc check-clang check-asan check-tsan check-O0 check-lto demo bench bench-quick soak packages clean distclean \
 	 format-check help
 .PHONY: all $(OUTER)
 .DEFAULT_GOAL := all
@@ -53,6 +53,11 @@ demo:
 	$(SUBMAKE) all demo-programs
 	+@$(MAKE) --no-print-directory demo-here
 
+bench bench-quick:
+	$(PACKAGES) build bench
+	$(SUBMAKE) all suite-programs
+	+@$(MAKE) --no-print-directory $(@:bench%=suite-here%)
+
 soak:
 	$(PACKAGES) build
 	$(SUBMAKE) test-libs build/test/soak
@@ -60,7 +65,7 @@ soak:
 SOAK_SECONDS := 180
 
 packages:
-	$(PACKAGES) build check demo
+	$(PACKAGES) build check demo bench
 
 # Debian packages, into build/deb. Each is what make install puts somewhere, divided; dpkg-deb is all it needs.
 deb:
@@ -84,6 +89,9 @@ help:
 	@echo 'make check          installs what is missing (as root), builds and tests in all variants'
 	@echo 'make check-VARIANT  one of them: $(CHECKS)'
 	@echo 'make check-here     the tests on $$(BUILD) only; TESTS="alloc fork" picks by name'
+	@echo 'make bench          the whole suite, an hour at most: build/bench/results.html'
+	@echo 'make bench-quick    the same in five minutes, with small programs'
+	@echo 'make bench-compare BASE=file   what changed since those results; fails if gcdune got worse'
 	@echo 'make dropin         Debian programs that use libgc, on its library and on ours'
 	@echo 'make malloc-compare  programs on libgcdune-malloc.so, mimalloc and glibc'
 	@echo 'make soak           runs the soak test for SOAK_SECONDS=$(SOAK_SECONDS)'

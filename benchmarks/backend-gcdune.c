@@ -37,6 +37,45 @@ void backend_thread_join(pthread_t thread)
 	pthread_join(thread, NULL);
 }
 
+void *backend_stack_add(void *low, void *high)
+{
+	gcdune_stack *stack = gcdune_stack_add(low, high);
+
+	if (!stack)
+		backend_out_of_memory(0);
+	return stack;
+}
+
+void backend_stack_remove(void *stack)
+{
+	gcdune_stack_remove(stack);
+}
+
+void backend_stack_switch(void *to)
+{
+	gcdune_stack_switch(to);
+}
+
+/* Threads are found by themselves. */
+void backend_thread_attach(void)
+{
+}
+
+void backend_thread_detach(void)
+{
+}
+
+bool backend_finalizer(void *object, void (*fn)(void *object, void *data))
+{
+	return gcdune_finalizer_set(object, fn, NULL, GCDUNE_FINALIZE_UNORDERED, NULL, NULL) == 0;
+}
+
+bool backend_link(void **link, void *object)
+{
+	*link = GCDUNE_HIDE(object);
+	return gcdune_link_add(link, object, GCDUNE_LINK_SHORT) == 0;
+}
+
 void backend_out_of_memory(size_t size)
 {
 	fprintf(stderr, "out of memory: gcdune has no %zu bytes\n", size);

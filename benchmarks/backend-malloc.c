@@ -30,6 +30,37 @@ void backend_thread_join(pthread_t thread)
 	pthread_join(thread, NULL);
 }
 
+void *backend_stack_add(void *low, void *high)
+{
+	return low;
+}
+
+void backend_stack_remove(void *stack)
+{
+}
+
+void backend_stack_switch(void *to)
+{
+}
+
+void backend_thread_attach(void)
+{
+}
+
+void backend_thread_detach(void)
+{
+}
+
+bool backend_finalizer(void *object, void (*fn)(void *object, void *data))
+{
+	return false;
+}
+
+bool backend_link(void **link, void *object)
+{
+	return false;
+}
+
 void backend_out_of_memory(size_t size)
 {
 	fprintf(stderr, "out of memory: malloc has no %zu bytes\n", size);

@@ -10,7 +10,7 @@
  *  - what is no longer needed is passed to backend_free, whole structures under `if (backend_frees)`,
  *    so that collectors do not pay for a walk they do not need;
  *  - pointers to such memory are kept only on stacks, in static data or in backend_alloc memory;
- *  - threads are made by backend_thread_create.
+ *  - threads are made by backend_thread_create, and call backend_safepoint while they wait without allocating.
  */
 #ifndef BENCHMARKS_BACKEND_H
 #define BENCHMARKS_BACKEND_H
@@ -46,6 +46,20 @@ static const bool backend_frees = false;
 #define backend_raw_free(object) ((void)(object))
 static const bool backend_frees = false;
 
+#elif defined(BACKEND_WHIPPET)
+#include <gc-api.h>
+#include <gc-allocate.h>
+#include <gc-safepoint.h>
+extern __thread struct gc_mutator *backend_mutator;
+void *backend_whippet_realloc(void *object, size_t size);
+#define backend_raw_alloc(size) gc_allocate(backend_mutator, size, GC_ALLOCATION_UNTAGGED_CONSERVATIVE)
+#define backend_raw_leaf(size) gc_allocate(backend_mutator, size, GC_ALLOCATION_UNTAGGED_POINTERLESS)
+#define backend_raw_zeroed(size) backend_raw_alloc(size)
+#define backend_raw_realloc(object, size) backend_whippet_realloc(object, size)
+#define backend_raw_free(object) ((void)(object))
+#define backend_raw_safepoint() gc_safepoint(backend_mutator)
+static const bool backend_frees = false;
+
 #elif defined(BACKEND_MALLOC)
 #define backend_raw_alloc(size) malloc(size)
 #define backend_raw_leaf(size) malloc(size)
@@ -55,7 +69,7 @@ static const bool backend_frees = false;
 static const bool backend_frees = true;
 
 #else
-#error "define BACKEND_GCDUNE, BACKEND_BDW or BACKEND_MALLOC"
+#error "define BACKEND_GCDUNE, BACKEND_BDW, BACKEND_WHIPPET or BACKEND_MALLOC"
 #endif
 
 /* First call of main. */
@@ -67,6 +81,21 @@ void backend_collect(void);
 /* pthread_create and pthread_join as the back end wants them; they end the program on failure. */
 void backend_thread_create(pthread_t *thread, void *(*fn)(void *), void *arg);
 void backend_thread_join(pthread_t thread);
+
+/* Stacks that the program switches between itself (fibers): [LOW, HIGH) is one. backend_stack_switch is called right before
+ * the switch to TO (NULL: the thread's own stack), on the stack that is left. Main thread only. Nothing on malloc. */
+void *backend_stack_add(void *low, void *high);
+void backend_stack_remove(void *stack);
+void backend_stack_switch(void *to);
+
+/* For threads that were not made by backend_thread_create. */
+void backend_thread_attach(void);
+void backend_thread_detach(void);
+
+/* After an object's death: FN(OBJECT, NULL) is called, or *LINK, which is hidden from the collector, becomes NULL. False:
+ * the back end has no such thing. */
+bool backend_finalizer(void *object, void (*fn)(void *object, void *data));
+bool backend_link(void **link, void *object);
 
 _Noreturn void backend_out_of_memory(size_t size);
 
@@ -97,6 +126,14 @@ static inline void *backend_alloc_zeroed(size_t size)
 static inline void *backend_realloc(void *object, size_t size)
 {
 	return backend_check(backend_raw_realloc(object, size), size);
+}
+
+/* In loops that wait for another thread: where a collection may stop this one, if it has to be told. */
+static inline void backend_safepoint(void)
+{
+#ifdef backend_raw_safepoint
+	backend_raw_safepoint();
+#endif
 }
 
 /* Collectors find garbage themselves: no-op there. */

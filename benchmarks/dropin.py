@@ -16,6 +16,9 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True
+from suite import clients  # noqa: E402
+
 parser = argparse.ArgumentParser()
 parser.add_argument("--short", action="store_true")
 parser.add_argument("--rounds", type=int, default=3)
@@ -34,21 +37,11 @@ long = not options.short
 
 
 def w3m_page():
-    with open(work + "/page.html", "w") as f:
-        f.write("<html><body><h1>A page</h1><table border=1>")
-        for i in range(12000 if long else 600):
-            f.write("<tr><td>%d</td><td><b>row</b> number %d of <a href='x%d'>many</a></td><td>%s</td></tr>" % (
-                i, i * 7919 % 10007, i, "word " * (i % 9)))
-        f.write("</table></body></html>")
-    return ["w3m", "-dump", "-T", "text/html", "-cols", "120", work + "/page.html"]
+    return ["w3m", "-dump", "-T", "text/html", "-cols", "120", clients.page(work + "/page.html", 12000 if long else 600)]
 
 
 def guile_modules():
-    lines = ["(define (f%d x) (let loop ((i 0) (acc '())) (if (< i x) (loop (+ i 1) (cons (* i %d) acc)) "
-             "(map (lambda (y) (cond ((odd? y) (list y 'a)) ((even? y) (vector y \"s%d\")) (else y))) acc))))" % (i, i, i)
-             for i in range(600 if long else 60)]
-    with open(work + "/module.scm", "w") as f:
-        f.write("\n".join(lines))
+    clients.guile_module(work + "/module.scm", 600 if long else 60)
     return ["guile-3.0", "-c", "(use-modules (system base compile)) (compile-file \"%s/module.scm\" #:output-file \"%s/module.go\")"
             "(load-compiled \"%s/module.go\") (write (f7 20))" % (work, work, work)]
 

@@ -5,9 +5,13 @@
  * memory and a collector that follows pointers misses the caches at every step. MEBIBYTES counts the bytes that were
  * asked for and are live, without the table.
  *
- * Usage: live-cache [MEBIBYTES [REPLACEMENTS]]
+ * With a RATE, that many replacements a second become due; without one, each follows the one before. What each took is
+ * recorded if the driver asks for it (figures.h).
+ *
+ * Usage: live-cache [MEBIBYTES [REPLACEMENTS [RATE]]]
  */
 #include "backend.h"
+#include "figures.h"
 #include "program.h"
 
 #include <string.h>
@@ -109,7 +113,10 @@ int main(int argc, char **argv)
 		if (slot < cache.count)
 			cache.slots[slot] = cache_entry_new(&cache, i);
 	}
+	figures_operations((double)program_number(argc, argv, 3, 0));
 	for (long i = 0; i < replacements; i++) {
+		figures_operation_begin();
+
 		uint32_t slot = program_random_below(&state, cache.count);
 		struct cache_entry *entry = cache.slots[slot];
 
@@ -120,6 +127,7 @@ int main(int argc, char **argv)
 		checksum += entry->sum;
 		cache_entry_drop(&cache, entry);
 		cache.slots[slot] = cache_entry_new(&cache, range + (uint64_t)i);
+		figures_operation_end();
 	}
 	checksum = program_checksum(checksum, cache.bytes);
 	for (uint32_t i = 0; i < cache.count; i++) {
@@ -128,5 +136,5 @@ int main(int argc, char **argv)
 			cache_entry_drop(&cache, cache.slots[i]);
 	}
 	backend_free(cache.slots);
-	return program_finish("live-cache", checksum);
+	return figures_finish() ? program_finish("live-cache", checksum) : 1;
 }

@@ -26,6 +26,11 @@ static uint64_t observe_collections;
 static uint64_t observe_pauses;
 static uint64_t observe_pause_max;
 static uint64_t observe_pause_total;
+static uint64_t observe_loaded; /* when this was loaded */
+
+/* Each stop, as start and length. Of a kind that cannot be taken for pointers, but it is a root, so it is short. */
+enum { OBSERVE_LIST = 4096 };
+static uint32_t observe_list[OBSERVE_LIST][2]; /* microseconds since the start; length in 10 ns */
 
 static uint64_t observe_now(void)
 {
@@ -42,6 +47,10 @@ static void observe_event(int event)
 	} else if (event == OBSERVE_POST_START && observe_began) {
 		uint64_t pause = observe_now() - observe_began;
 
+		if (observe_pauses < OBSERVE_LIST) {
+			observe_list[observe_pauses][0] = (uint32_t)((observe_began - observe_loaded) / 1000);
+			observe_list[observe_pauses][1] = (uint32_t)(pause / 10);
+		}
 		observe_began = 0;
 		observe_pauses++;
 		observe_pause_total += pause;
@@ -61,6 +70,7 @@ __attribute__((constructor)) static void observe_start(void)
 
 	if (!set || !get || !getenv("BENCH_REPORT"))
 		return;
+	observe_loaded = observe_now();
 	observe_next = get();
 	set(observe_event);
 }
@@ -82,9 +92,12 @@ __attribute__((destructor)) static void observe_report(void)
 		return;
 	fprintf(file,
 		"{\"collections\":%llu,\"pause_max_ns\":%llu,\"pause_total_ns\":%llu,\"bytes_heap\":%zu,"
-		"\"pauses\":{\"count\":%llu},\"library\":\"%s\",\"version\":\"%u.%u.%u\"}\n",
+		"\"pauses\":{\"count\":%llu,\"list\":[",
 		(unsigned long long)observe_collections, (unsigned long long)observe_pause_max,
-		(unsigned long long)observe_pause_total, heap_size(), (unsigned long long)observe_pauses,
-		info.dli_fname, version() >> 16, version() >> 8 & 255, version() & 255);
+		(unsigned long long)observe_pause_total, heap_size(), (unsigned long long)observe_pauses);
+	for (uint64_t i = 0; i < observe_pauses && i < OBSERVE_LIST; i++)
+		fprintf(file, "%s[%llu,%llu]", i ? "," : "", observe_list[i][0] * 1000ull, observe_list[i][1] * 10ull);
+	fprintf(file, "]},\"library\":\"%s\",\"version\":\"%u.%u.%u\"}\n", info.dli_fname, version() >> 16,
+		version() >> 8 & 255, version() & 255);
 	fclose(file);
 }

@@ -1,10 +1,10 @@
-/* micro-cells.c - how much memory a program of 16-byte cells takes.
+/* cells.c - how much memory a program of 16-byte cells takes.
  *
  * CELLS cells of two pointers, in lists of 64 whose heads are in a table. "build" only makes them; "churn" then
  * replaces lists at random until three times as many cells have been made again, so that garbage and the room a
- * collector leaves for it count too. The figure is the peak RSS, which the driver sees; prints nothing that varies.
+ * collector leaves for it count too. The figure is the peak RSS, which the driver sees.
  *
- * Usage: micro-cells build|churn [CELLS]
+ * Usage: cells build|churn [CELLS]
  */
 #include "backend.h"
 #include "program.h"
@@ -65,6 +65,5 @@ int main(int argc, char **argv)
 		for (struct cells_cell *cell = table[i]; cell; cell = cell->next)
 			cells++;
 	}
-	printf("%llu\n", (unsigned long long)cells);
-	return 0;
+	return program_finish("cells", cells);
 }

@@ -1,0 +1,170 @@
+/* micro-suite-dirty.c - gbench-dirty: what each dirty source costs for each page: to track it, to write to it for the first time
+ * (also with another thread that keeps a second processor busy, which then has to be interrupted), to look for written
+ * pages by how many there are and in how much memory, to announce a block, to stop tracking.
+ *
+ * Linked with the library's objects, for it calls the sources themselves. Times are given by hand: "ns" is for each page. */
+#include "gbench.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "../gcdune/dirty/dirty.h"
+#include "../gcdune/os.h"
+
+enum { PAGE = 4096, MOST_MIB = 256, ROUNDS = 7, WRITES = 2000, BLOCK_PAGES = 16 };
+
+static char *memory;
+static uint64_t *bits;
+static atomic_bool busy_end;
+
+/* What is timed; the rest of a round is not. */
+enum step { TRACK, WRITE, WRITE_BUSY, ANNOUNCE, END, HARVEST };
+struct test {
+	const struct gcdune_dirty_source *source;
+	enum step step;
+};
+
+static void *busy(void *arg)
+{
+	volatile char own[PAGE];
+
+	while (!busy_end)
+		own[0]++;
+	return arg;
+}
+
+static double since(uint64_t began, size_t pages)
+{
+	return (double)(gcdune_os_now() - began) / 1e9 / (double)pages;
+}
+
+/* N pages of PAGES, evenly spread. */
+static void write_pages(size_t pages, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		((volatile char *)memory)[pages * i / n * PAGE] = 1;
+}
+
+static double step(const struct test *test, size_t pages, size_t dirty)
+{
+	const struct gcdune_dirty_source *s = test->source;
+	uintptr_t low = (uintptr_t)memory, high = low + pages * PAGE;
+	pthread_t other;
+	uint64_t began = gcdune_os_now();
+	double time = 0;
+
+	s->track(low, high);
+	if (test->step == TRACK)
+		time = since(began, pages);
+	if (test->step == WRITE_BUSY) {
+		busy_end = false;
+		if (pthread_create(&other, NULL, busy, NULL))
+			abort();
+		gcdune_os_sleep(2000000);
+	}
+	began = gcdune_os_now();
+	write_pages(pages, dirty);
+	if (test->step == WRITE || test->step == WRITE_BUSY)
+		time = since(began, dirty);
+	if (test->step == WRITE_BUSY) {
+		busy_end = true;
+		pthread_join(other, NULL);
+	}
+	memset(bits, 0, pages / 8 + 8);
+	began = gcdune_os_now();
+	s->take(low, pages, bits, s->rearms);
+	if (test->step == HARVEST)
+		time = since(began, pages);
+	began = gcdune_os_now();
+	for (size_t at = 0; at + BLOCK_PAGES <= pages && test->step == ANNOUNCE; at += 4 * BLOCK_PAGES)
+		s->mark(low + at * PAGE, low + (at + BLOCK_PAGES) * PAGE);
+	if (test->step == ANNOUNCE)
+		time = since(began, pages / 4);
+	began = gcdune_os_now();
+	s->end(low, high);
+	if (test->step == END)
+		time = since(began, pages);
+	return time;
+}
+
+static void dirty(struct gbench_state *state, void *data)
+{
+	const struct test *test = data;
+	size_t pages = (size_t)MOST_MIB << 8, written = WRITES;
+	int error = test->source->open();
+
+	if (test->step == HARVEST) {
+		pages = (size_t)gbench_range_of(state, 0) << 8;
+		written = pages * (size_t)gbench_range_of(state, 1) / 100;
+	}
+	if (error) {
+		gbench_skip(state, "this source cannot be had here");
+		return;
+	}
+	const char *missed = gcdune_dirty_selftest(test->source);
+
+	if (missed) {
+		gbench_skip(state, missed);
+	} else {
+		/* The self-test leaves it attached to memory of its own. */
+		test->source->close();
+		if (test->source->open() ||
+		    test->source->attach((uintptr_t)memory, (uintptr_t)memory + ((uintptr_t)MOST_MIB << 20))) {
+			gbench_skip(state, "it cannot be attached to memory here");
+			return;
+		}
+		while (gbench_running(state))
+			gbench_time(state, step(test, pages, written));
+	}
+	test->source->close();
+}
+
+static struct gbench *add(const struct gcdune_dirty_source *source, enum step step, const char *name)
+{
+	struct test *test = malloc(sizeof(*test));
+	char *full = malloc(64);
+	struct gbench *bench;
+
+	if (!test || !full)
+		abort();
+	*test = (struct test){source, step};
+	snprintf(full, 64, "%s/%s", source->name, name);
+	bench = gbench_new_manual(full, dirty, test);
+	gbench_iterations(bench, ROUNDS);
+	return bench;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct gcdune_dirty_source *const sources[] = {&gcdune_dirty_uffd, &gcdune_dirty_softdirty,
+								    &gcdune_dirty_mprotect};
+	static const int64_t sizes[] = {16, 256}, percents[] = {0, 1, 10, 50, 100};
+
+	memory = mmap(NULL, (size_t)MOST_MIB << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bits = calloc(((size_t)MOST_MIB << 8) / 64 + 1, sizeof(*bits));
+	if (memory == MAP_FAILED || !bits) {
+		fprintf(stderr, "gbench-dirty: no memory\n");
+		return 1;
+	}
+	(void)madvise(memory, (size_t)MOST_MIB << 20, MADV_NOHUGEPAGE);
+	memset(memory, 1, (size_t)MOST_MIB << 20);
+	for (unsigned i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		struct gbench *harvest;
+
+		add(sources[i], TRACK, "track");
+		add(sources[i], WRITE, "first_write");
+		if (sources[i]->rearms)
+			add(sources[i], WRITE_BUSY, "first_write_2nd_busy");
+		add(sources[i], ANNOUNCE, "announce");
+		add(sources[i], END, "end");
+		harvest = add(sources[i], HARVEST, "harvest");
+		for (unsigned m = 0; m < 2; m++)
+			for (unsigned p = 0; p < sizeof(percents) / sizeof(percents[0]); p++)
+				gbench_args(harvest, sizes[m], percents[p]);
+	}
+	return gbench_main(argc, argv);
+}
