@@ -413,7 +413,7 @@ static bool beside(enum gcdune_cycle_reason reason)
 	if (gcdune_options.mode != GCDUNE_MODE_CONCURRENT) {
 		if (reason == GCDUNE_CYCLE_TORTURE && !generational())
 			return false;
-		if (reason != GCDUNE_CYCLE_TORTURE && heap->collections && heap->live_bytes - heap->leaf_bytes + heap->root_bytes < SMALL &&
+		if (reason != GCDUNE_CYCLE_TORTURE && heap->collections && heap->live_bytes - heap->leaf_bytes + heap->root_bytes / 4 < SMALL &&
 		    heap->allocated < 8 * SMALL)
 			return false;
 		/* The only thread waits anyway. */
@@ -423,18 +423,16 @@ static bool beside(enum gcdune_cycle_reason reason)
 	return gcdune_dirty_usable() && gcdune_collector_ready();
 }
 
-/* A minor cycle so short that the program had better stop for it: it takes no tracking of writes. Old objects are all
- * looked through, at about 8 GB/s. One that took too long means that they are too much; it is tried again when a full
- * cycle has found less. */
-enum { MINOR_SMALL = 6 << 20, MINOR_LONG = 800000 /* ns */ };
+/* A minor cycle so short that the program had better stop for it. It looks through blocks that may have been written to at
+ * some 3 GB/s, as their objects are looked up, and reads roots that are written. One that took too long all the same means
+ * that the next runs beside the program; it is tried again after some full cycles. */
+enum { MINOR_BLOCKS = 40, MINOR_LONG = 1000000 /* ns */ };
 
 static bool minor_here(enum gcdune_cycle_reason reason)
 {
-	size_t old = heap->live_bytes - heap->leaf_bytes + heap->root_bytes / 8; /* hardly any are written */
-
 	if (!heap->apart || gcdune_options.mode != GCDUNE_MODE_AUTO || reason != GCDUNE_CYCLE_BUDGET)
 		return false;
-	return old < MINOR_SMALL && minor_ns < MINOR_LONG;
+	return minor_ns < MINOR_LONG && gcdune_remark_unarmed(MINOR_BLOCKS) < MINOR_BLOCKS;
 }
 
 void gcdune_cycle_collect(enum gcdune_cycle_reason reason)

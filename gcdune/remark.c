@@ -170,6 +170,15 @@ void gcdune_remark_fill(uint32_t from, uint32_t to)
 		change_watch(i, 0, GCDUNE_WATCH_ARMED);
 }
 
+unsigned gcdune_remark_unarmed(unsigned most)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0, end = edge(); i < end && n < most; i++)
+		n += is_unarmed(i) && heap->blocks[i].color == heap->black;
+	return n;
+}
+
 /* ---- Looking through ---- */
 
 static int push_range(uint32_t first, uint32_t last)

@@ -10,6 +10,8 @@ bool gcdune_remark_arm(bool minor);
 /* The cycle is over: of the blocks [FROM, TO) those that are written to cost nothing from now on. Threads run; the sweep
  * has not come there yet. */
 void gcdune_remark_disarm(uint32_t from, uint32_t to);
+/* How many blocks a minor cycle with the program stopped would have to look through; no more than MOST. A guess. */
+unsigned gcdune_remark_unarmed(unsigned most);
 /* Blocks [FROM, TO) are about to be filled, by the calling thread in a critical section. */
 void gcdune_remark_fill(uint32_t from, uint32_t to);
 

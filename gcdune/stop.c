@@ -66,6 +66,7 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 		return;
 	}
 	if (__builtin_expect(not_now(thread, context), 0)) {
+		atomic_store(&thread->has_refused, 1);
 		atomic_fetch_add(&refusals, 1);
 		gcdune_os_futex_wake(&unanswered, 1);
 		errno = saved_errno;
@@ -174,7 +175,7 @@ static void signal_again(void)
 	gcdune_os_sleep(MEANWHILE);
 	refusals = 0;
 	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next)
-		if (atomic_load(&thread->stop_wanted) && atomic_load(&thread->leaving))
+		if (atomic_exchange(&thread->has_refused, 0))
 			gcdune_os_tgkill(thread->tid, gcdune_options.signal);
 }
 

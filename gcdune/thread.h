@@ -55,6 +55,7 @@ struct gcdune_thread {
 	_Atomic int leaving;	 /* GCDUNE_LEAVING_*: it has held heap.cycle for the program */
 	uintptr_t leaving_to;	 /* and goes back to this address */
 	unsigned refused;	 /* stops, since */
+	_Atomic int has_refused; /* this one, and is to be signalled again */
 	int suspend_look;	 /* not 0: the handler is to say whether it can be suspended there: 2 */
 	bool parked;		 /* suspended where it was stopped, and BLOCKED only for that */
 	bool on_altstack;	 /* stopped in a handler on its alternate stack, which ends at */
