@@ -411,7 +411,7 @@ static bool beside(enum gcdune_cycle_reason reason)
 	if (gcdune_options.mode == GCDUNE_MODE_STW)
 		return false;
 	if (gcdune_options.mode != GCDUNE_MODE_CONCURRENT) {
-		if (reason == GCDUNE_CYCLE_TORTURE && !generational())
+		if (reason == GCDUNE_CYCLE_TORTURE && gcdune_options.mode == GCDUNE_MODE_AUTO)
 			return false;
 		if (reason != GCDUNE_CYCLE_TORTURE && heap->collections && heap->live_bytes - heap->leaf_bytes + heap->root_bytes / 4 < SMALL &&
 		    heap->allocated < 8 * SMALL)
@@ -430,9 +430,11 @@ enum { MINOR_BLOCKS = 40, MINOR_LONG = 1000000 /* ns */ };
 
 static bool minor_here(enum gcdune_cycle_reason reason)
 {
-	if (!heap->apart || gcdune_options.mode != GCDUNE_MODE_AUTO || reason != GCDUNE_CYCLE_BUDGET)
+	if (!heap->apart || gcdune_options.mode != GCDUNE_MODE_AUTO)
 		return false;
-	return minor_ns < MINOR_LONG && gcdune_remark_unarmed(MINOR_BLOCKS) < MINOR_BLOCKS;
+	if (reason == GCDUNE_CYCLE_TORTURE)
+		return true;
+	return reason == GCDUNE_CYCLE_BUDGET && minor_ns < MINOR_LONG && gcdune_remark_unarmed(MINOR_BLOCKS) < MINOR_BLOCKS;
 }
 
 void gcdune_cycle_collect(enum gcdune_cycle_reason reason)
