@@ -70,10 +70,80 @@ int dune_dirty_set(const void *start, size_t length)
 	return 0;
 }
 
+/* Whether all of the range is in the page tables, by entries of 4 KiB. */
+static bool is_there(uintptr_t page, uintptr_t end)
+{
+	uintptr_t next;
+
+	for (; page < end; page = next) {
+		uint64_t *pte = pt_walk(HERE, page, end, &next);
+
+		if (!pte)
+			return false;
+		for (; page < next; page += PAGE, pte++)
+			if (!(__atomic_load_n(pte, __ATOMIC_RELAXED) & PTE_P))
+				return false;
+	}
+	return true;
+}
+
 int dune_dirty_track(const void *start, size_t length)
 {
+	uintptr_t base = PAGE_DOWN(start), end = PAGE_UP((uintptr_t)start + length);
+
 	if (!dune.active)
 		return -ENOTSUP;
-	return (int)dune_hypercall(HYPERCALL_POPULATE, (long)PAGE_DOWN(start),
-				   (long)(PAGE_UP((uintptr_t)start + length) - PAGE_DOWN(start)), 0);
+	if (end < base || end > USER_END)
+		return -EINVAL;
+	return is_there(base, end) ? 0 : (int)dune_hypercall(HYPERCALL_POPULATE, (long)base, (long)(end - base), 0);
+}
+
+/* ---- The same by write faults ------------------------------------------------------------------------------------ */
+
+/* A page is clean when there is an entry that neither allows writing nor is dirty. Who opens pages sets W in the entry,
+ * in one step; so does who takes clear it: no page can be open and not be reported by the one or by the next take. */
+static long harvest_rights(const void *start, size_t length, uint64_t *bitmap, bool protect)
+{
+	uintptr_t base = PAGE_DOWN(start), end = PAGE_UP((uintptr_t)start + length), page, next;
+	long found = 0;
+
+	if (!dune.active)
+		return -ENOTSUP;
+	if (end < base || end > USER_END)
+		return -EINVAL;
+	if (bitmap)
+		__builtin_memset(bitmap, 0, ((end - base) / PAGE + 63) / 64 * 8);
+	for (page = base; page < end; page = next) {
+		uint64_t *pte = pt_walk(HERE, page, end, &next);
+
+		for (; page < next; page += PAGE) {
+			uint64_t old = pte ? __atomic_load_n(pte, __ATOMIC_RELAXED) : 0;
+
+			while (protect && old & PTE_P && old & (PTE_W | PTE_D) &&
+			       !__atomic_compare_exchange_n(pte, &old, (old & ~(PTE_W | PTE_D)) | PTE_OWNED, false,
+							    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+				;
+			pte += pte != NULL;
+			if (old & PTE_P && !(old & (PTE_W | PTE_D)))
+				continue;
+			found++;
+			if (bitmap)
+				bitmap[(page - base) / PAGE / 64] |= 1UL << (page - base) / PAGE % 64;
+		}
+	}
+	return found;
+}
+
+long dune_protect_take(const void *start, size_t length, uint64_t *bitmap)
+{
+	long found = harvest_rights(start, length, bitmap, true);
+
+	if (found > 0)
+		dune_flush_trap();
+	return found;
+}
+
+long dune_protect_peek(const void *start, size_t length, uint64_t *bitmap)
+{
+	return harvest_rights(start, length, bitmap, false);
 }

@@ -61,7 +61,7 @@ DUNE_API const char *dune_error(void);
  * write before the flush is seen in the contents, one after it sets the bit again. */
 
 /* Prepares a range, so that taking its bits meets every page: maps what is not mapped in the page tables yet.
- * Optional; one exit to the monitor. Memory with huge pages (madvise) is mapped by large entries until this is
+ * Optional; one exit to the monitor, none where all is there. Memory with huge pages (madvise) is mapped by large entries until this is
  * called, and as long as it has one, a write makes all 512 pages dirty. -ENOMEM: no room for page tables. */
 DUNE_API int dune_dirty_track(const void *start, size_t length);
 
@@ -152,6 +152,14 @@ DUNE_API int dune_protect(const void *start, size_t length, int rights);
 /* Makes [address, address + length) another view of the memory at target, which must be mapped. address should be a
  * reservation (PROT_NONE) of the program's: the kernel knows nothing of the view, so system calls cannot use it. */
 DUNE_API int dune_map(void *address, size_t length, const void *target, int rights);
+
+/* Written pages by faults: a page of the range counts as written when its entry allows writing, or is dirty. The take
+ * makes those read-only, as dune_protect would, and clears their dirty bits (which the kernel's writes set, for those
+ * make no faults here); a fault handler is to give the right back by dune_protect. Bitmap, result and flushes as for
+ * dune_dirty_take and dune_dirty_peek. Pages without an entry of 4 KiB count as written each time, as nothing is known
+ * of them: dune_dirty_track first. No exit. */
+DUNE_API long dune_protect_take(const void *start, size_t length, uint64_t *bitmap);
+DUNE_API long dune_protect_peek(const void *start, size_t length, uint64_t *bitmap);
 
 /* Removes entries: accesses fault. */
 DUNE_API int dune_unmap(const void *start, size_t length);

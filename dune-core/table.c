@@ -45,7 +45,7 @@ int dune_protect(const void *start, size_t length, int rights)
 		old = __atomic_load_n(pte, __ATOMIC_RELAXED);
 		do
 			new = (old & (PTE_ADDRESS | PTE_D)) | rights_bits(rights) | PTE_OWNED;
-		while (!__atomic_compare_exchange_n(pte, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+		while (new != old && !__atomic_compare_exchange_n(pte, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
 	}
 	dune_flush_trap();
 	return error;

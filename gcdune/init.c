@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "block.h"
+#include "dirty/library.h"
 #include "heap.h"
 #include "mark.h"
 #include "options.h"
@@ -99,6 +100,9 @@ int gcdune_init(void)
 	if (gcdune_options.heap_initial && gcdune_heap_reserve(gcdune_options.heap_initial))
 		gcdune_warn("GCDUNE_HEAP_INITIAL cannot be had");
 	__atomic_store_n(&gcdune_heap.ready, 2, __ATOMIC_RELEASE);
+	/* For gcdune_option_set: the environment was asked when the library was loaded. */
+	if (gcdune_dune_loaded)
+		gcdune_dune_begin(gcdune_options.dirty);
 	return 0;
 }
 

@@ -38,7 +38,7 @@ static const struct option {
 	{"stats", TEXT, &gcdune_options.stats, false, "1 or a file name"},
 	{"trace", TEXT, &gcdune_options.trace, true, "a file name"},
 	{"mode", MODE, &gcdune_options.mode, true, "auto, concurrent, stw or generational"},
-	{"dirty", SOURCE, &gcdune_options.dirty, true, "auto, uffd, softdirty, mprotect or always"},
+	{"dirty", SOURCE, &gcdune_options.dirty, true, "auto, uffd, softdirty, mprotect, dune, dune-fault or always"},
 	{"dirty_plant", FLAG, &gcdune_options.dirty_plant, true, "0 or 1"},
 	{"stretch", COUNT, &gcdune_options.stretch, false, "microseconds"},
 	{"torture", NUMBER, &gcdune_options.torture, true, "a number of allocations, 0 for none"},
@@ -58,7 +58,7 @@ static const struct option {
 	{"release", FLAG, &gcdune_options.release, false, "on or off"},
 };
 
-static const char *const source_names[] = {"auto", "uffd", "softdirty", "mprotect", "always"};
+static const char *const source_names[] = {"auto", "uffd", "softdirty", "mprotect", "dune", "dune-fault", "always"};
 
 static int parse_size(const char *text, size_t *size)
 {

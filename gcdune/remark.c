@@ -127,7 +127,10 @@ bool gcdune_remark_arm(bool minor)
 	if (gcdune_dirty_begin(heap->base, gcdune_block_address(limit)))
 		return false;
 	/* What is armed already has only more to report. What comes into use later is not armed, and counts as written. */
-	if (each_run(0, end, is_unarmed, arm) == 0)
+	int error = each_run(0, end, is_unarmed, arm);
+
+	gcdune_dirty_settle();
+	if (!error)
 		return true;
 	disarm(0, end);
 	return false;
@@ -197,8 +200,18 @@ static int push_range(uint32_t first, uint32_t last)
 	return 0;
 }
 
+static int gather_range(uint32_t first, uint32_t last)
+{
+	gcdune_dirty_gather(gcdune_block_address(first), gcdune_block_address(last));
+	return 0;
+}
+
 void gcdune_remark_push(void)
 {
+	if (!gcdune_mark_is_stopped()) {
+		each_run(0, edge(), in_use, gather_range);
+		gcdune_dirty_settle();
+	}
 	each_run(0, edge(), in_use, push_range);
 }
 

@@ -484,6 +484,7 @@ void gcdune_roots_read(void)
 		if (to > from && to - from >= TRACK_PAGES * GCDUNE_PAGE)
 			n->tracked = gcdune_dirty_track_root(from, to);
 	}
+	gcdune_dirty_settle();
 	for (size_t i = 0; i < noted.count; i++) {
 		struct noted *n = &noted.items[i];
 

@@ -11,17 +11,20 @@
 #include "../heap.h"
 #include "../options.h"
 #include "../os.h"
+#include "library.h"
 
-/* In the order in which they are wanted. mprotect makes system calls that write to a protected page fail with EFAULT,
- * which a program may not expect: only if asked for by name. */
-static const struct gcdune_dirty_source *const sources[] = {&gcdune_dirty_uffd, &gcdune_dirty_softdirty,
-							    &gcdune_dirty_mprotect};
-enum { SOURCES = sizeof sources / sizeof *sources, AUTOMATIC = 2 };
+/* In the order in which they are wanted. dune is tried unasked only in a process that is in Dune mode: there it costs
+ * least, and there is no userfaultfd. mprotect makes system calls that write to a protected page fail with EFAULT, which
+ * a program may not expect, and dune-fault costs more than dune: only if asked for by name. */
+static const struct gcdune_dirty_source *const sources[] = {&gcdune_dirty_dune, &gcdune_dirty_uffd, &gcdune_dirty_softdirty,
+							    &gcdune_dirty_mprotect, &gcdune_dirty_dune_fault};
+enum { SOURCES = sizeof sources / sizeof *sources, AUTOMATIC = 3 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic bool chosen;
 static const struct gcdune_dirty_source *_Atomic source; /* NULL: always */
 static bool is_open;
+_Atomic uint64_t gcdune_dirty_faults;
 
 static bool try(const struct gcdune_dirty_source *candidate, char *why, size_t size)
 {
@@ -38,32 +41,46 @@ static bool try(const struct gcdune_dirty_source *candidate, char *why, size_t s
 	return false;
 }
 
+/* Tries the automatic ones in order. WHY gets a reason for each that does not work. */
+static bool try_all(char why[][128], const char *already)
+{
+	for (unsigned i = gcdune_dune_active() ? 0 : 1; i < AUTOMATIC; i++)
+		if ((!already || strcmp(already, sources[i]->name)) && try(sources[i], why[i], sizeof why[i]))
+			return true;
+	return false;
+}
+
 static void choose(void)
 {
 	const char *wanted = gcdune_options.dirty;
-	char why[SOURCES][128];
+	char why[SOURCES][128] = {0};
+	bool first = false;
 
 	if (!strcmp(wanted, "always"))
 		return;
-	for (unsigned i = 0; i < SOURCES; i++) {
-		why[i][0] = 0;
-		if (strcmp(wanted, "auto") ? strcmp(wanted, sources[i]->name) : i >= AUTOMATIC)
-			continue;
-		if (try(sources[i], why[i], sizeof why[i])) {
-			if (i > 0 && why[0][0])
-				gcdune_warn("writes are tracked by %s (%s)", sources[i]->name, why[0]);
-			return;
-		}
+	if (!strcmp(wanted, "auto")) {
+		if (!try_all(why, NULL))
+			gcdune_warn("no way to track writes (%s; %s): the program stops while the heap is marked", why[1],
+				    why[2]);
+		else if (why[0][0] || why[1][0])
+			gcdune_warn("writes are tracked by %s (%s)", source->name, why[1][0] ? why[1] : why[0]);
+		return;
 	}
-	if (!strcmp(wanted, "auto"))
-		gcdune_warn("no way to track writes (%s; %s): the program stops while the heap is marked", why[0],
-			    why[1]);
-	else
-		for (unsigned i = 0; i < SOURCES; i++)
-			if (why[i][0])
-				gcdune_warn("GCDUNE_DIRTY=%s cannot be had (%s): the program stops while the heap is "
-					    "marked",
-					    wanted, why[i]);
+	for (unsigned i = 0; i < SOURCES && !first; i++) {
+		if (strcmp(wanted, sources[i]->name))
+			continue;
+		if (try(sources[i], why[i], sizeof why[i]))
+			return;
+		/* That Dune mode cannot be had was said when the library was loaded. */
+		first = gcdune_dune_is_wanted(wanted);
+		if (first && gcdune_dune_active())
+			gcdune_warn("GCDUNE_DIRTY=%s cannot be had (%s): the next source is taken", wanted, why[i]);
+		else if (!first)
+			gcdune_warn("GCDUNE_DIRTY=%s cannot be had (%s): the program stops while the heap is marked", wanted,
+				    why[i]);
+	}
+	if (first && !try_all(why, wanted))
+		gcdune_warn("no way to track writes (%s; %s): the program stops while the heap is marked", why[1], why[2]);
 }
 
 bool gcdune_dirty_usable(void)
@@ -104,6 +121,8 @@ int gcdune_dirty_begin(uintptr_t begin, uintptr_t end)
 			return error;
 		is_open = true;
 	}
+	if (source->begin)
+		source->begin();
 	return source->attach(begin, end);
 }
 
@@ -111,9 +130,23 @@ int gcdune_dirty_track(uintptr_t begin, uintptr_t end)
 {
 	int error = source->track(begin, end);
 
-	if (!error && gcdune_options.verify > 1)
+	if (!error && gcdune_options.verify > 1) {
+		gcdune_dirty_settle();
 		gcdune_dirty_check_track(begin, end);
+	}
 	return error;
+}
+
+void gcdune_dirty_gather(uintptr_t begin, uintptr_t end)
+{
+	if (source && source->gather)
+		(void)source->gather(begin, end);
+}
+
+void gcdune_dirty_settle(void)
+{
+	if (source && source->settle)
+		source->settle();
 }
 
 static void set_all(size_t pages, uint64_t *bits)

@@ -22,12 +22,19 @@ struct gcdune_dirty_source {
 	/* Gets ready; 0 or a negative errno. */
 	int (*open)(void);
 	void (*close)(void);
+	/* A cycle begins. NULL: nothing to do. */
+	void (*begin)(void);
 	/* The range may be tracked; not all of it need be mapped for use. Again for each cycle. */
 	int (*attach)(uintptr_t begin, uintptr_t end);
-	/* All its pages are clean from now on. */
+	/* All its pages are clean, from the next settle on. */
 	int (*track)(uintptr_t begin, uintptr_t end);
-	/* Sets bit i of BITS where page i of the range was written; these pages are clean again if REARM. The two are one
-	 * step: a write is reported here or by the next take. An error means that nothing is known. */
+	/* NULL where making pages clean takes effect at once. Else, before markers take with REARM: gather for each range of
+	 * the heap, then settle; what take reports was written before that, and may be read. A range that was not gathered
+	 * only costs more. An error says no more than that. */
+	int (*gather)(uintptr_t begin, uintptr_t end);
+	void (*settle)(void);
+	/* Sets bit i of BITS, all zero before, where page i of the range was written; these pages are clean again if REARM.
+	 * The two are one step: a write is reported here or by the next take. An error means that nothing is known. */
 	int (*take)(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm);
 	/* Its pages count as written, so that writing to them costs nothing. */
 	void (*mark)(uintptr_t begin, uintptr_t end);
@@ -37,8 +44,11 @@ struct gcdune_dirty_source {
 	void (*after_fork)(void);
 };
 
-extern const struct gcdune_dirty_source gcdune_dirty_uffd, gcdune_dirty_softdirty, gcdune_dirty_mprotect
-	__attribute__((visibility("hidden")));
+extern const struct gcdune_dirty_source gcdune_dirty_uffd, gcdune_dirty_softdirty, gcdune_dirty_mprotect, gcdune_dirty_dune,
+	gcdune_dirty_dune_fault __attribute__((visibility("hidden")));
+
+/* Write faults that sources of this process have handled themselves (mprotect, dune-fault). */
+extern _Atomic uint64_t gcdune_dirty_faults __attribute__((visibility("hidden")));
 
 /* Whether there is a source other than `always'. The first call looks for one (GCDUNE_DIRTY) and tries it out. */
 bool gcdune_dirty_usable(void);
@@ -52,13 +62,17 @@ bool gcdune_dirty_keeps(void);
 
 /* A cycle begins: the heap is in [BEGIN, END), and may grow there. 0 or a negative errno. */
 int gcdune_dirty_begin(uintptr_t begin, uintptr_t end);
+/* Contents are read after gcdune_dirty_settle. */
 int gcdune_dirty_track(uintptr_t begin, uintptr_t end);
-/* BITS has room for PAGES. Sets all of them when nothing is known. */
+/* Before a round of takes with REARM, for each range; then settle. */
+void gcdune_dirty_gather(uintptr_t begin, uintptr_t end);
+void gcdune_dirty_settle(void);
+/* BITS has room for PAGES, all zero. Sets all of them when nothing is known. */
 void gcdune_dirty_take(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm);
 void gcdune_dirty_mark(uintptr_t begin, uintptr_t end);
 void gcdune_dirty_end(uintptr_t begin, uintptr_t end);
 
-/* The same for memory elsewhere. False: it cannot be tracked. */
+/* The same for memory elsewhere; no gather. False: it cannot be tracked. */
 bool gcdune_dirty_track_root(uintptr_t begin, uintptr_t end);
 bool gcdune_dirty_take_root(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm);
 void gcdune_dirty_end_root(uintptr_t begin, uintptr_t end);

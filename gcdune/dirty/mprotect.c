@@ -57,6 +57,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 		uintptr_t begin = address & ~(unit - 1);
 
 		open_range(begin, begin + unit);
+		gcdune_dirty_faults++;
 		errno = saved;
 		return;
 	}

@@ -1,0 +1,67 @@
+/* dune.c - dirty source: Dune mode's own page tables. The processor sets a bit in the entry of a page that is written, and
+ * ring 3 reads and clears it: no fault, no system call. What the kernel writes in system calls of this process, libdune
+ * marks there too (docs/dune.md). Works where the process is in Dune mode (library.c); what is exact, and why, is gather.c's.
+ *
+ * Nothing is needed to stop tracking, or for pages about to be filled: a write costs what it costs anyway. Called through
+ * dirty.c. */
+#include <errno.h>
+
+#include "dirty.h"
+#include "gather.h"
+#include "library.h"
+
+static int open_source(void)
+{
+	return gcdune_dune_active() ? 0 : -ENOTSUP;
+}
+
+static int attach(uintptr_t begin, uintptr_t end)
+{
+	(void)begin;
+	(void)end;
+	return 0;
+}
+
+/* Large entries become small ones: a page is 4 KiB here. */
+static int track(uintptr_t begin, uintptr_t end)
+{
+	int error = gcdune_dune.dirty_track((void *)begin, end - begin);
+
+	if (!error && gcdune_dune.dirty_take((void *)begin, end - begin, NULL))
+		gcdune_gather_unsettled();
+	return error;
+}
+
+static int gather(uintptr_t begin, uintptr_t end)
+{
+	return gcdune_gather(gcdune_dune.dirty_take, begin, end);
+}
+
+static int take(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm)
+{
+	return gcdune_gather_take(gcdune_dune.dirty_take, gcdune_dune.dirty_peek, begin, pages, bits, rearm);
+}
+
+static void nothing(uintptr_t begin, uintptr_t end)
+{
+	(void)begin;
+	(void)end;
+}
+
+const struct gcdune_dirty_source gcdune_dirty_dune = {
+	.name = "dune",
+	.anywhere = true,
+	.rearms = true,
+	.keeps = true,
+	.open = open_source,
+	.close = gcdune_gather_forget,
+	.begin = gcdune_gather_begin,
+	.attach = attach,
+	.track = track,
+	.gather = gather,
+	.settle = gcdune_gather_settle,
+	.take = take,
+	.mark = nothing,
+	.end = nothing,
+	.after_fork = gcdune_gather_forget,
+};

@@ -1,0 +1,148 @@
+/* gather.c - Dune mode: from bits of page-table entries to bits of pages, with a flush in between.
+ *
+ * Safety argument. A processor may hold a translation of a page as dirty (or as writable) after its entry was made clean,
+ * and then writes without a trace until it has flushed. So nothing that was made clean may be read, and taken to be what
+ * the page holds, before every thread has flushed: a write before its flush is in what is read then, a later one leaves a
+ * trace. Hence three steps: make clean (gcdune_gather, or track); settle, which returns when each thread has flushed or
+ * is where it will before it runs on (dune_flush_all); read. In the pause nothing is made clean, so nothing is flushed:
+ * stopped threads' writes have left their traces, as a processor sets the bit before it writes.
+ *
+ * Why not at safepoints (dune_flush_check): bits are made clean while the program runs, where a thread may not come to one
+ * for long, or is in a blocking region and comes to none. And a stopped thread waits in a system call, behind which it flushes
+ * by itself.
+ *
+ * One flush is an interruption of every running thread, so it is one for a whole look at the heap (dirty.h: gather), not
+ * one for each range that a marker takes. `pending' has what was gathered and not yet taken, a bit for each page of the
+ * heap; markers take bits of their own ranges, which may share words. What no marker takes stays, and is reported again:
+ * too much, never too little. */
+#include "gather.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "../heap.h"
+#include "../os.h"
+#include "library.h"
+
+enum { CHUNK = 32768 }; /* pages looked through at once: their bits are on the stack */
+
+static uint64_t *pending;
+static size_t pending_size; /* bytes */
+static bool gathered;	    /* takes find everything in `pending' */
+static bool unsettled;
+
+static bool make_room(size_t pages)
+{
+	size_t want = (pages / 64 + 2) * sizeof *pending;
+
+	if (want <= pending_size)
+		return true;
+	uint64_t *more = gcdune_os_remap(pending, pending_size, want * 2);
+
+	if (!more)
+		return false;
+	pending = more;
+	pending_size = want * 2;
+	return true;
+}
+
+int gcdune_gather(gcdune_harvest_fn *take, uintptr_t begin, uintptr_t end)
+{
+	uint64_t bits[CHUNK / 64];
+	size_t page = (begin - gcdune_heap.base) / GCDUNE_PAGE;
+
+	gathered = make_room((end - gcdune_heap.base) / GCDUNE_PAGE);
+	if (!gathered)
+		return -ENOMEM;
+	while (begin < end) {
+		size_t pages = (end - begin) / GCDUNE_PAGE;
+
+		pages = pages < CHUNK ? pages : CHUNK;
+		long found = take((void *)begin, pages * GCDUNE_PAGE, bits);
+
+		if (found < 0) {
+			gathered = false;
+			return (int)found;
+		}
+		unsettled |= found > 0;
+		for (size_t i = 0; found && i < (pages + 63) / 64; i++) {
+			size_t at = page + i * 64;
+
+			pending[at / 64] |= bits[i] << at % 64;
+			if (at % 64)
+				pending[at / 64 + 1] |= bits[i] >> (64 - at % 64);
+		}
+		begin += pages * GCDUNE_PAGE;
+		page += pages;
+	}
+	return 0;
+}
+
+void gcdune_gather_unsettled(void)
+{
+	unsettled = true;
+}
+
+void gcdune_gather_settle(void)
+{
+	if (unsettled)
+		gcdune_dune.flush_all();
+	unsettled = false;
+}
+
+static void take_pending(uintptr_t begin, size_t pages, uint64_t *bits, bool clear)
+{
+	size_t page = (begin - gcdune_heap.base) / GCDUNE_PAGE;
+
+	if (begin < gcdune_heap.base || (page + pages) / 64 + 2 > pending_size / sizeof *pending)
+		return;
+	/* Word by word of `bits', from two of `pending'. */
+	for (size_t i = 0; i < (pages + 63) / 64; i++) {
+		size_t at = page + i * 64, n = pages - i * 64 < 64 ? pages - i * 64 : 64;
+		uint64_t mask = ~(uint64_t)0 >> (64 - n), low = mask << at % 64;
+		uint64_t high = at % 64 ? mask >> (64 - at % 64) : 0;
+		uint64_t a = __atomic_load_n(&pending[at / 64], __ATOMIC_RELAXED) & low;
+		uint64_t b = high ? __atomic_load_n(&pending[at / 64 + 1], __ATOMIC_RELAXED) & high : 0;
+
+		if (!(a | b))
+			continue;
+		bits[i] |= a >> at % 64 | (at % 64 ? b << (64 - at % 64) : 0);
+		if (clear && a)
+			__atomic_fetch_and(&pending[at / 64], ~a, __ATOMIC_RELAXED);
+		if (clear && b)
+			__atomic_fetch_and(&pending[at / 64 + 1], ~b, __ATOMIC_RELAXED);
+	}
+}
+
+int gcdune_gather_take(gcdune_harvest_fn *take, gcdune_harvest_fn *peek, uintptr_t begin, size_t pages, uint64_t *bits,
+		       bool rearm)
+{
+	bool heap = begin - gcdune_heap.base < gcdune_heap.size;
+
+	if (!rearm || !heap || !gathered) {
+		long found = (rearm ? take : peek)((void *)begin, pages * GCDUNE_PAGE, bits);
+
+		if (found < 0)
+			return (int)found;
+		if (rearm && found)
+			gcdune_dune.flush_all();
+	}
+	if (heap)
+		take_pending(begin, pages, bits, rearm);
+	return 0;
+}
+
+void gcdune_gather_begin(void)
+{
+	gathered = false;
+	if (pending)
+		memset(pending, 0, pending_size);
+}
+
+void gcdune_gather_forget(void)
+{
+	/* A forked child may have been made just while it was moved: nothing is known of it there. */
+	pending = NULL;
+	pending_size = 0;
+	gathered = unsettled = false;
+}

@@ -1,0 +1,27 @@
+/* gather.h - what the two sources of Dune mode share (gather.c): written pages are taken from the page tables for the whole
+ * heap at once, then every processor flushes once, and then markers find here which pages they were. */
+#ifndef GCDUNE_DIRTY_GATHER_H
+#define GCDUNE_DIRTY_GATHER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A function of libdune: reads, and makes clean or not. */
+typedef long gcdune_harvest_fn(const void *start, size_t length, uint64_t *bitmap);
+
+/* Takes what was written in a range of the heap. The pages' contents may be read after gcdune_gather_settle. By the thread
+ * that runs the cycle, while no marker looks. */
+int gcdune_gather(gcdune_harvest_fn *take, uintptr_t begin, uintptr_t end);
+/* Something was made clean: the next settle is to flush. */
+void gcdune_gather_unsettled(void);
+void gcdune_gather_settle(void);
+/* The sources' take. */
+int gcdune_gather_take(gcdune_harvest_fn *take, gcdune_harvest_fn *peek, uintptr_t begin, size_t pages, uint64_t *bits,
+		       bool rearm);
+/* A cycle begins: nothing is gathered. */
+void gcdune_gather_begin(void);
+/* The source closes, or the child of a fork starts. */
+void gcdune_gather_forget(void);
+
+#endif
