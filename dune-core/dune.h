@@ -116,6 +116,11 @@ typedef int dune_fault_fn(const struct dune_fault *fault, void *argument);
  * mprotect said. Not in a signal handler or a fault handler. */
 DUNE_API int dune_fault_handler(const void *start, size_t length, dune_fault_fn *handler, void *argument);
 
+/* For who looks at other threads' stacks: whether STACK, a stack pointer, is one of a fault handler's stack. If so,
+ * returns 1: the handler's stack is in use up to *end, with all general registers of the program among what is there;
+ * and *interrupted is the stack pointer of the program, with its red zone below. Else 0. */
+DUNE_API int dune_fault_stack(const void *stack, const void **end, const void **interrupted);
+
 /* ---- System calls ------------------------------------------------------------------------------------------------ */
 
 struct dune_syscall {

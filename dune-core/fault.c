@@ -76,6 +76,19 @@ int dune_fault_handler(const void *start, size_t length, dune_fault_fn *fn, void
 	return error;
 }
 
+/* The first frame that upcall.S pushes lies 64 bytes below the end; handlers that were interrupted by faults are in
+ * between. A thread that stands before the frame is complete is on its own stack for all that sees it (run.c). */
+int dune_fault_stack(const void *stack, const void **end, const void **interrupted)
+{
+	uintptr_t at = (uintptr_t)stack, area = at & ~(uintptr_t)(AREA_SIZE - 1);
+
+	if (!dune.active || at - (uintptr_t)dune.areas >= MAX_THREADS * (uintptr_t)AREA_SIZE || at - area < AREA_STACK)
+		return 0;
+	*end = (const void *)(area + AREA_SIZE);
+	*interrupted = (const void *)((const struct upcall *)(area + AREA_SIZE - 64 - sizeof(struct upcall)))->rsp;
+	return 1;
+}
+
 /* ---- System calls ------------------------------------------------------------------------------------------------ */
 
 static struct {

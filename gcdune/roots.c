@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "dirty/dirty.h"
+#include "dirty/library.h"
 #include "finalize.h"
 #include "mark.h"
 #include "os.h"
@@ -244,6 +245,11 @@ static void mark_stack(struct gcdune_thread *thread, uintptr_t sp)
 {
 	uintptr_t low, high;
 
+	/* In a fault handler of Dune mode's (dirty/dune-fault.c): what it interrupted counts, from the red zone on. */
+	if (gcdune_dune_fault_stack(sp, &high, &low)) {
+		mark_range(sp, high);
+		sp = (low - 128) & ~(uintptr_t)7;
+	}
 	if (sp >= thread->stack_low && sp < thread->stack_end) {
 		mark_range(sp, thread->stack_end);
 		return;

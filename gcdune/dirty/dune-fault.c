@@ -21,19 +21,23 @@ static struct {
 	uintptr_t begin, end;
 } handled[RANGES];
 
+/* A fault is passed on to the monitor only if it is the program's mistake. What is passed on goes there when the instruction
+ * is tried again, and by then the page may be protected, which the monitor takes for a violation: so a page that only has
+ * no entry yet, which is as common, gets one here. */
 static int on_fault(const struct dune_fault *fault, void *argument)
 {
 	struct dune_entry entry;
 
 	(void)argument;
-	if (!(fault->error & DUNE_FAULT_WRITE) || gcdune_dune.lookup((void *)fault->address, &entry) || !entry.owned ||
-	    !(entry.rights & DUNE_READ))
-		return 1; /* not ours: not mapped yet, for one */
-	/* Another thread may have been faster; this one's processor has forgotten what it knew of the page by faulting. */
-	if (!(entry.rights & DUNE_WRITE)) {
-		gcdune_dirty_faults++;
-		gcdune_dune.protect((void *)fault->address, 1, OPEN);
-	}
+	if (gcdune_dune.lookup((void *)fault->address, &entry) || !entry.rights)
+		return gcdune_dune.dirty_track((void *)fault->address, 1) ||
+		       gcdune_dune.lookup((void *)fault->address, &entry) || !entry.rights;
+	if (!(fault->error & DUNE_FAULT_WRITE) || entry.rights & DUNE_WRITE)
+		return 0; /* another thread was faster; by faulting the processor has forgotten what it knew of the page */
+	if (!entry.owned)
+		return 1;
+	gcdune_dirty_faults++;
+	gcdune_dune.protect((void *)fault->address, 1, OPEN);
 	return 0;
 }
 

@@ -77,6 +77,13 @@ bool gcdune_dune_active(void)
 	return find(false) && gcdune_dune.is_active();
 }
 
+bool gcdune_dune_fault_stack(uintptr_t sp, uintptr_t *end, uintptr_t *interrupted)
+{
+	/* No look for libdune: a libc's lock may be held. Whoever has such a stack has been asked before. */
+	return gcdune_dune.fault_stack &&
+	       gcdune_dune.fault_stack((void *)sp, (const void **)end, (const void **)interrupted);
+}
+
 int gcdune_dune_enter(char *why, size_t size)
 {
 	const char *text;

@@ -22,7 +22,8 @@
 	F(protect_take)                                                                                                \
 	F(protect_peek)                                                                                                \
 	F(lookup)                                                                                                      \
-	F(fault_handler)
+	F(fault_handler)                                                                                               \
+	F(fault_stack)
 
 struct gcdune_dune {
 #define GCDUNE_DUNE_POINTER(name) __typeof__(dune_##name) *name;
@@ -35,6 +36,8 @@ extern struct gcdune_dune gcdune_dune __attribute__((visibility("hidden")));
 
 /* Whether this process is in Dune mode, whoever entered. */
 bool gcdune_dune_active(void);
+/* Whether SP is on the stack of a fault handler in Dune mode: then where that ends, and where the program was interrupted. */
+bool gcdune_dune_fault_stack(uintptr_t sp, uintptr_t *end, uintptr_t *interrupted);
 /* Enters Dune mode, if this process is not in it. 0, or a negative errno and a reason in words. Loads libdune if there is
  * none: no lock of ours is held, and there is one thread. */
 int gcdune_dune_enter(char *why, size_t size);
