@@ -16,7 +16,8 @@
 
 enum { RANGES = 4, OPEN = DUNE_READ | DUNE_WRITE };
 
-/* With a handler. The heap is one, whole, so that there is no moment without while it grows. */
+/* With a handler. The heap is one, whole, so that there is no moment without while it grows. It begins a page before the
+ * heap: static data are roots, libdune's too, and must not hold the address of the heap's first object. */
 static struct {
 	uintptr_t begin, end;
 } handled[RANGES];
@@ -60,8 +61,10 @@ static int attach(uintptr_t begin, uintptr_t end)
 {
 	int free = -1, error;
 
-	if (begin == gcdune_heap.base)
+	if (begin == gcdune_heap.base) {
 		end = begin + gcdune_heap.size;
+		begin -= GCDUNE_PAGE;
+	}
 	for (int i = 0; i < RANGES; i++) {
 		if (!handled[i].end) {
 			free = i;
