@@ -15,6 +15,7 @@
 #include "heap.h"
 #include "options.h"
 #include "dirty/dirty.h"
+#include "dirty/library.h"
 #include "os.h"
 #include "thread.h"
 #include "trace.h"
@@ -229,6 +230,16 @@ enum { WINDOWS = sizeof windows_ms / sizeof *windows_ms };
 
 static void write_json_concurrent(FILE *f)
 {
+	struct dune_statistics d;
+
+	if (gcdune_dune_active() && gcdune_dune.statistics(&d) == 0)
+		fprintf(f,
+			"  \"dune\": {\"exits\": %llu, \"system_calls\": %llu, \"faults\": %llu, \"exits_signal\": %llu, "
+			"\"flushes\": %llu, \"upcalls\": %llu, \"local_flushes\": %llu},\n",
+			(unsigned long long)d.exits, (unsigned long long)d.system_calls, (unsigned long long)d.faults,
+			(unsigned long long)d.exits_signal, (unsigned long long)d.flushes, (unsigned long long)d.upcalls,
+			(unsigned long long)d.local_flushes);
+	fprintf(f, "  \"dirty_faults\": %llu,\n", (unsigned long long)gcdune_dirty_faults);
 	fprintf(f, "  \"dirty_source\": \"%s\",\n  \"concurrent\": {\"cycles\": %llu, \"minor\": %llu, \"gave_up\": %llu, \"dirty_pages\": %llu, "
 		   "\"dirty_pages_in_pause\": %llu",
 		gcdune_dirty_name(), (unsigned long long)concurrent_cycles, (unsigned long long)minor_cycles,

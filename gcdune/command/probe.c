@@ -5,18 +5,16 @@
 #include "command.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <linux/kvm.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "dirty/dirty.h"
+#include "dirty/library.h"
 #include "gcdune.h"
 #include "options.h"
 #include "os.h"
@@ -93,25 +91,26 @@ static const char *probe_source(const struct gcdune_dirty_source *source)
 	return source->name;
 }
 
-static void probe_kvm(void)
+/* Enters Dune mode for it: from there on userfaultfd is gone, so this comes last. Where it cannot be entered, why. */
+static void probe_dune(void)
 {
-	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC), version;
+	char why[512];
+	uint64_t start = gcdune_os_now();
 
-	if (fd < 0) {
-		printf("  %-10s no: /dev/kvm: %s%s\n", "dune", strerrordesc_np(errno),
-		       errno == EACCES ? " (a member of the group kvm could)" : "");
+	if (gcdune_dune_enter(why, sizeof why)) {
+		printf("  %-10s no: %s\n", "dune", why);
 		return;
 	}
-	version = ioctl(fd, KVM_GET_API_VERSION, 0);
-	int vm = ioctl(fd, KVM_CREATE_VM, 0);
+	uint64_t entered = gcdune_os_now();
 
-	if (vm < 0)
-		printf("  %-10s no: /dev/kvm is there, but makes no virtual machine: %s\n", "dune", strerrordesc_np(errno));
-	else
-		printf("  %-10s /dev/kvm makes virtual machines (interface %d)\n", "dune", version);
-	if (vm >= 0)
-		close(vm);
-	close(fd);
+	for (unsigned i = 0; i < 1000; i++)
+		getppid();
+	double call_us = (double)(gcdune_os_now() - entered) / 1e6;
+
+	probe_source(&gcdune_dirty_dune);
+	probe_source(&gcdune_dirty_dune_fault);
+	printf("             entering takes %.1f ms, a system call %.1f us%s\n", (double)(entered - start) / 1e6, call_us,
+	       call_us > 10 ? ": KVM here is software, or its host's: right, but slow" : "");
 }
 
 int command_probe(int argc, char **argv)
@@ -145,22 +144,27 @@ int command_probe(int argc, char **argv)
 	printf("memory     first touch of a page %.2f us\n", (double)(gcdune_os_now() - start) / (double)(size / 4096) / 1000);
 	gcdune_os_unmap(memory, size);
 
+	const char *wanted = getenv("GCDUNE_DIRTY");
+	bool by_name = wanted && *wanted && strcmp(wanted, "auto");
+
 	printf("dirty pages:\n");
 	probe_source(&gcdune_dirty_uffd);
 	probe_source(&gcdune_dirty_softdirty);
 	probe_source(&gcdune_dirty_mprotect);
-	probe_kvm();
-	printf("  %-10s works: every page counts as written, and the program is stopped while the heap is marked\n", "always");
-
+	/* What is chosen depends on whether the process is in Dune mode. */
+	if (gcdune_dune_is_wanted(wanted))
+		probe_dune();
 	if (gcdune_init())
 		return command_error(1, "the collector does not start");
 	bool usable = gcdune_dirty_usable();
-	const char *wanted = getenv("GCDUNE_DIRTY");
 
+	if (!gcdune_dune_is_wanted(wanted))
+		probe_dune();
+	printf("  %-10s works: every page counts as written, and the program is stopped while the heap is marked\n", "always");
 	printf("chosen     %s: %s\n", gcdune_dirty_name(),
-	       wanted && *wanted && strcmp(wanted, "auto") ? "GCDUNE_DIRTY asks for it"
-	       : usable					   ? "the cheapest of those that report every write here"
-							   : "nothing else works");
+	       by_name && !strcmp(wanted, gcdune_dirty_name()) ? "GCDUNE_DIRTY asks for it"
+	       : usable ? "the cheapest of those that report every write here and need not be asked for by name"
+			: "nothing else works");
 	printf("signal     SIG%s stops threads\n", sigabbrev_np(gcdune_options.signal));
 	return 0;
 }

@@ -214,7 +214,7 @@ int command_run(int argc, char **argv)
 		snprintf(runner, sizeof runner, "%s/dune-run", dirname(self));
 		if (access(runner, X_OK))
 			return command_error(COMMAND_USAGE, "--dune: this build has no Dune mode (no %s)", runner);
-		if (!dirty && gcdune_option_set("dirty", "dune") == 0)
+		if (!dirty)
 			set("GCDUNE_DIRTY", "dune");
 	}
 	if (!quiet)

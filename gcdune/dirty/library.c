@@ -57,24 +57,24 @@ static bool resolve(void *handle)
 	return all;
 }
 
-/* Only what is there already if not LOAD. */
-static bool find(bool load)
+static bool find(void)
 {
 	void *handle;
 
 	if (gcdune_dune.enter || resolve(NULL))
 		return true;
 	handle = dlopen(file, RTLD_NOW | RTLD_NOLOAD);
-	if (!handle && load)
+	if (!handle)
 		handle = beside();
-	if (!handle && load)
+	if (!handle)
 		handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
 	return handle && resolve(handle);
 }
 
+/* No dlopen here: locks of ours may be held, and it allocates. */
 bool gcdune_dune_active(void)
 {
-	return find(false) && gcdune_dune.is_active();
+	return (gcdune_dune.enter || resolve(NULL)) && gcdune_dune.is_active();
 }
 
 bool gcdune_dune_fault_stack(uintptr_t sp, uintptr_t *end, uintptr_t *interrupted)
@@ -89,7 +89,7 @@ int gcdune_dune_enter(char *why, size_t size)
 	const char *text;
 	int error;
 
-	if (!find(true)) {
+	if (!find()) {
 		text = dlerror();
 		snprintf(why, size, "%s", text ? text : "a libdune.so.0 of another version is loaded");
 		return -ENOENT;

@@ -34,7 +34,7 @@ struct gcdune_dune {
 /* All of them or none are there. */
 extern struct gcdune_dune gcdune_dune __attribute__((visibility("hidden")));
 
-/* Whether this process is in Dune mode, whoever entered. */
+/* Whether this process is in Dune mode: entered here, by dune-run, or by a program that is linked with libdune. */
 bool gcdune_dune_active(void);
 /* Whether SP is on the stack of a fault handler in Dune mode: then where that ends, and where the program was interrupted. */
 bool gcdune_dune_fault_stack(uintptr_t sp, uintptr_t *end, uintptr_t *interrupted);
