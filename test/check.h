@@ -103,11 +103,11 @@ MAYBE_UNUSED static bool tortured(void)
 
 MAYBE_UNUSED static size_t rounds(size_t normal, size_t under_torture)
 {
-	/* A cycle that runs beside the program does not hold it up. TEST_ROUNDS multiplies. */
-	const char *mode = getenv("GCDUNE_MODE"), *more = getenv("TEST_ROUNDS");
+	/* A cycle that runs beside the program does not hold it up. TEST_ROUNDS multiplies, TEST_LESS divides. */
+	const char *mode = getenv("GCDUNE_MODE"), *more = getenv("TEST_ROUNDS"), *less = getenv("TEST_LESS");
 	bool slow = tortured() && !(mode && (!strcmp(mode, "concurrent") || !strcmp(mode, "generational")));
 
-	return (slow ? under_torture : normal) * (more ? (size_t)atol(more) : 1);
+	return (slow ? under_torture : normal) * (more ? (size_t)atol(more) : 1) / (less ? (size_t)atol(less) : 1);
 }
 
 MAYBE_UNUSED static uint64_t now_ns(void)

@@ -56,6 +56,16 @@ run="(set-program-arguments '(\"x\" \"200\")) (load-compiled \"$work/our.go\")"
 same compiled -c "$run"
 GUILE_JIT_THRESHOLD=-1 same 'without JIT' -c "$run"
 
+# In Dune mode, where there is one.
+if "$BUILD/bin/dune-run" --probe >/dev/null 2>&1; then
+	for source in dune dune-fault; do
+		export GCDUNE_DIRTY=$source
+		same "interpreted, $source" --no-auto-compile "$program" 20
+		same "compiled, $source" -c "$run"
+		GCDUNE_MODE=concurrent GCDUNE_TORTURE=1000 GCDUNE_VERIFY=2 same "beside, $source" -c "${run/200/2}"
+	done
+	unset GCDUNE_DIRTY
+fi
 export GCDUNE_TORTURE=150 GCDUNE_VERIFY=1
 same 'under torture' --no-auto-compile "$program" 1
 same 'compiled, under torture' -c "${run/200/2}"

@@ -66,6 +66,15 @@ same wide 150 -dump -cols 130
 same narrow 60 -dump -cols 40
 same source 150 -dump_source
 same halfdump 40 -halfdump
+# In Dune mode, where there is one.
+if "$BUILD/bin/dune-run" --probe >/dev/null 2>&1; then
+	for source in dune dune-fault; do
+		export GCDUNE_DIRTY=$source
+		same "wide, $source" 150 -dump -cols 130
+		GCDUNE_MODE=concurrent GCDUNE_TORTURE=200 GCDUNE_VERIFY=2 same "beside, $source" 12 -dump -cols 80
+	done
+	unset GCDUNE_DIRTY
+fi
 export GCDUNE_TORTURE=40 GCDUNE_VERIFY=1
 same torture 12 -dump -cols 80
 exit $failed
