@@ -135,8 +135,6 @@ int gcdune_gather_take(gcdune_harvest_fn *take, gcdune_harvest_fn *peek, uintptr
 void gcdune_gather_begin(void)
 {
 	gathered = false;
-	if (pending)
-		memset(pending, 0, pending_size);
 }
 
 void gcdune_gather_forget(void)

@@ -19,7 +19,7 @@ void gcdune_gather_settle(void);
 /* The sources' take. */
 int gcdune_gather_take(gcdune_harvest_fn *take, gcdune_harvest_fn *peek, uintptr_t begin, size_t pages, uint64_t *bits,
 		       bool rearm);
-/* A cycle begins: nothing is gathered. */
+/* A cycle begins: what is taken has not been gathered. What is left of earlier gathers is still reported. */
 void gcdune_gather_begin(void);
 /* The source closes, or the child of a fork starts. */
 void gcdune_gather_forget(void);
