@@ -24,7 +24,7 @@
 #define DATA_CR2 0x08	     /* address of the last page fault */
 #define DATA_UPCALL_BASE 0x10 /* page faults at [base, base + size) go to ring 3 ... */
 #define DATA_UPCALL_SIZE 0x18
-#define DATA_PASS 0x20	      /* ... unless this is set: the next one goes to the monitor */
+#define DATA_PASS 0x20	      /* ... unless this is set, to an address | 1: the next one goes to the monitor */
 #define DATA_FLUSH_RIP 0x28   /* the return address of the one int3 that asks for a flush */
 #define DATA_UPCALLS 0x30     /* how many upcalls there were */
 #define DATA_FLUSHES 0x38     /* how many flushes ring 3 asked for */

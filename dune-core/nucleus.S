@@ -94,7 +94,7 @@ dune_nucleus_pagefault:
 	sub DATA(DATA_UPCALL_BASE), %rax
 	cmp DATA(DATA_UPCALL_SIZE), %rax
 	jae 1f
-	cmpl $0, DATA(DATA_PASS)
+	cmpq $0, DATA(DATA_PASS)
 	jne 1f
 	lea DATA(DATA_UPCALL_FRAME), %rsp
 	iretq

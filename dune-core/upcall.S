@@ -75,7 +75,12 @@ dune_upcall_copied:
 	mov %rbp, %rdi
 	call *AREA_DATA + DATA_HANDLER(%rbx)
 	/* 0: handled. Otherwise the monitor is to have the fault when the instruction is tried again. */
-	mov %eax, AREA_DATA + DATA_PASS(%rbx)
+	xor %ecx, %ecx
+	test %eax, %eax
+	jz 1f
+	mov 120(%rbp), %rcx			/* the address */
+	or $1, %rcx
+1:	mov %rcx, AREA_DATA + DATA_PASS(%rbx)
 	mov AREA_DATA + DATA_XSAVE_LOW(%rbx), %eax
 	mov AREA_DATA + DATA_XSAVE_HIGH(%rbx), %edx
 	xrstor64 (%rsp)

@@ -164,6 +164,62 @@ static void *write_all(void *argument)
 	return NULL;
 }
 
+/* A range gets its handler, and is made read-only, while a thread faults in it because nothing is in the tables yet: the
+ * monitor, which has that fault in hands, leaves it to the handler. Where the interrupted stack is can be found out in it. */
+static volatile uint64_t late;
+static uintptr_t stack; /* of the thread */
+
+static int open_late(const struct dune_fault *fault, void *argument)
+{
+	const void *here = __builtin_frame_address(0), *end, *interrupted;
+	struct dune_entry entry;
+
+	CHECK_EQ(dune_fault_stack(here, &end, &interrupted), 1);
+	CHECK((uintptr_t)end - (uintptr_t)here < 0x10000);
+	CHECK((uintptr_t)interrupted - (stack - 4096) < 8192);
+	__atomic_fetch_add(&late, 1, __ATOMIC_RELAXED);
+	if (dune_lookup((void *)fault->address, &entry) || !entry.rights)
+		return dune_dirty_track((void *)fault->address, 1);
+	return entry.rights & DUNE_WRITE ? 0 : dune_protect((void *)fault->address, 1, DUNE_READ | DUNE_WRITE);
+}
+
+static void *touch(void *argument)
+{
+	volatile char *at = argument;
+
+	stack = (uintptr_t)__builtin_frame_address(0);
+	for (int i = 0; i < 64; i++)
+		at[i * 2048 * 1024L] = 1;
+	return NULL;
+}
+
+static void registers_late(void)
+{
+	size_t length = 64 * 2048 * 1024UL;
+	const void *end, *interrupted;
+
+	CHECK_EQ(dune_fault_stack(__builtin_frame_address(0), &end, &interrupted), 0);
+	for (int round = 0; round < repetitions(20); round++) {
+		char *at = map_pages(length / PAGE);
+		pthread_t thread;
+
+		CHECK(!pthread_create(&thread, NULL, touch, at));
+		usleep((useconds_t)round % 10 * 200);
+		CHECK_EQ(dune_fault_handler(at, length, open_late, NULL), 0);
+		for (size_t i = 0; i < 64; i++) {
+			dune_dirty_track(at + i * 2048 * 1024UL, PAGE);
+			CHECK(dune_protect_take(at + i * 2048 * 1024UL, PAGE, NULL) >= 0);
+		}
+		CHECK_EQ(dune_flush_all(), 0);
+		pthread_join(thread, NULL);
+		CHECK_EQ(dune_fault_handler(at, length, NULL, NULL), 0);
+		for (int i = 0; i < 64; i++)
+			CHECK_EQ(at[i * 2048 * 1024L], 1);
+		munmap(at, length);
+	}
+	CHECK(late > 0);
+}
+
 int main(void)
 {
 	struct sigaction action = { .sa_sigaction = on_segv, .sa_flags = SA_SIGINFO };
@@ -263,6 +319,8 @@ int main(void)
 	}
 	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
 	CHECK(handled >= 4 * 20);
+
+	registers_late();
 
 	/* mprotect ends what the program did to its entries. */
 	protect_all(base);
