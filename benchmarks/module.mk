@@ -217,3 +217,8 @@ tests: $(BENCH)/measure $(BENCH)/observe-bdw.so $(patsubst %,$(BENCH)/%-gcdune,$
 	$(patsubst %,$(BENCH)/%-glibc,$(SUITE_TESTED)) $(if $(HAVE_BDWGC),$(patsubst %,$(BENCH)/%-boehm,$(SUITE_TESTED))) \
 	$(if $(HAVE_BENCHMARK),$(BENCH)/gbench-gcdune $(BENCH)/gbench-glibc $(BENCH)/gbench-dirty)
 endif
+
+# The table of the OSDI 2012 paper: dirty sources by what they cost real programs: make bench-sources [ROUNDS=3].
+.PHONY: bench-sources
+bench-sources: $(LIBRARIES) $(patsubst %,$(BENCH)/%-gcdune,gcbench linked-list hash-map xml-parse)
+	benchmarks/sources.py $(BUILD) $(or $(ROUNDS),3)

@@ -24,7 +24,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic bool chosen;
 static const struct gcdune_dirty_source *_Atomic source; /* NULL: always */
 static bool is_open;
-_Atomic uint64_t gcdune_dirty_faults;
+_Atomic uint64_t gcdune_dirty_faults, gcdune_dirty_flushes;
 
 static bool try(const struct gcdune_dirty_source *candidate, char *why, size_t size)
 {

@@ -47,8 +47,9 @@ struct gcdune_dirty_source {
 extern const struct gcdune_dirty_source gcdune_dirty_uffd, gcdune_dirty_softdirty, gcdune_dirty_mprotect, gcdune_dirty_dune,
 	gcdune_dirty_dune_fault __attribute__((visibility("hidden")));
 
-/* Write faults that sources of this process have handled themselves (mprotect, dune-fault). */
-extern _Atomic uint64_t gcdune_dirty_faults __attribute__((visibility("hidden")));
+/* Write faults that sources of this process have handled themselves (mprotect, dune-fault); flushes of all processors
+ * that they have asked for (dune, dune-fault). */
+extern _Atomic uint64_t gcdune_dirty_faults, gcdune_dirty_flushes __attribute__((visibility("hidden")));
 
 /* Whether there is a source other than `always'. The first call looks for one (GCDUNE_DIRTY) and tries it out. */
 bool gcdune_dirty_usable(void);

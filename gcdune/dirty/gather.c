@@ -22,6 +22,7 @@
 
 #include "../heap.h"
 #include "../os.h"
+#include "dirty.h"
 #include "library.h"
 
 enum { CHUNK = 32768 }; /* pages looked through at once: their bits are on the stack */
@@ -83,10 +84,16 @@ void gcdune_gather_unsettled(void)
 	unsettled = true;
 }
 
+static void flush(void)
+{
+	gcdune_dirty_flushes++;
+	gcdune_dune.flush_all();
+}
+
 void gcdune_gather_settle(void)
 {
 	if (unsettled)
-		gcdune_dune.flush_all();
+		flush();
 	unsettled = false;
 }
 
@@ -125,7 +132,7 @@ int gcdune_gather_take(gcdune_harvest_fn *take, gcdune_harvest_fn *peek, uintptr
 		if (found < 0)
 			return (int)found;
 		if (rearm && found)
-			gcdune_dune.flush_all();
+			flush();
 	}
 	if (heap)
 		take_pending(begin, pages, bits, rearm);
