@@ -104,6 +104,8 @@ static int prepare(bool *same_clock, char *why, size_t size)
 	limit = getenv("DUNE_MAX_SLOTS");
 	if (limit && atoi(limit) >= 16 + (int)(OWN_SIZE / CHUNK))
 		dune.max_slots = MIN(dune.max_slots, (unsigned)atoi(limit));
+	limit = getenv("DUNE_LOSE");
+	dune.lose = limit ? atol(limit) : -1;
 	v = vcpu_get();
 	if (!v) {
 		format(why, size, "KVM refuses a vCPU, or its initial state");

@@ -131,6 +131,7 @@ struct dune {
 	bool active, same_clock;
 	bool syscall_at_cpl3; /* PVM */
 	bool has_procmap, report_crashes;
+	long lose; /* for tests: of this system call nothing is marked */
 	int kvm, vm, maps, trace, statistics;
 	int fd_base, fd_end; /* the descriptors of ours are in here */
 	uint32_t pid;

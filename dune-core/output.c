@@ -409,6 +409,8 @@ uint32_t output_room(long number, const long a[6])
 
 void mark_output(long number, const long a[6], long result, uint32_t room)
 {
+	if (number == dune.lose)
+		return;
 	if (number < 0 || number >= 512 || special(number, a, result) || (result < 0 && result != -EFAULT))
 		return;
 	for (int i = 0; i < 2; i++) {
