@@ -4,6 +4,8 @@
 # protocol is not kept; neither is fast, so nothing here measures time. "-smp 1": the emulation of several processors in
 # threads of their own was not reliable.
 #
+# Then the collector's tests with the sources of Dune mode, a smaller set than test-dune-sources.sh has.
+#
 # It boots a kernel with a file system in memory that holds busybox, the tests and the libraries that they need; /init
 # loads the modules, runs each test and prints a line for it.
 #
@@ -23,6 +25,8 @@ modules=/lib/modules/$version/kernel
 
 # Name and variables of each test; what repeats, repeats less: an exit costs some 100 us here.
 tests=(${DUNE_QEMU_TESTS-enter dirty dirty-threads outputs table huge memory fault syscall threads fork signal attack})
+# Of the collector.
+collector=(${DUNE_QEMU_COLLECTOR-dirty-gather mutator writes fork threads finalize})
 : "${DUNE_QEMU_REPEAT:=10}"
 
 root=$(mktemp -d)
@@ -35,8 +39,10 @@ done
 for module in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd; do
 	cp "$modules/$module.ko" "$root/"
 done
-# DUNE_QEMU_BENCH=1: the micro-benchmarks too, for docs/dune.md.
+# DUNE_QEMU_BENCH=1: the micro-benchmarks too, for docs/dune.md. DUNE_QEMU_SOURCES=1: the programs of make bench-sources, for
+# what they cause in faults and exits.
 [ -z "${DUNE_QEMU_BENCH-}" ] || cp "$BUILD/bench/dune-micro" "$root/bin/"
+[ -z "${DUNE_QEMU_SOURCES-}" ] || cp "$BUILD"/bench/{gcbench,linked-list,hash-map,xml-parse}-gcdune "$root/bin/"
 # The dynamic linker by its own path, all else where it looks.
 copy_libraries() {
 	local line file
@@ -48,6 +54,9 @@ copy_libraries() {
 		esac
 	done < <(ldd "$1")
 }
+for program in "$root"/bin/*-gcdune; do
+	[ ! -f "$program" ] || copy_libraries "$BUILD/bench/${program##*/}"
+done
 present=()
 for test in "${tests[@]}"; do
 	program=$BUILD/test/test-dune-$test
@@ -56,6 +65,11 @@ for test in "${tests[@]}"; do
 	copy_libraries "$program"
 	present+=("$test")
 done
+for test in "${collector[@]}"; do
+	cp "$BUILD/test/test-$test" "$root/t/" || exit 1
+	copy_libraries "$BUILD/test/test-$test"
+done
+cp "$BUILD/lib/libgcdune.so.0" "$root/lib/"
 cp -L /lib/x86_64-linux-gnu/libgcc_s.so.1 "$root/lib/" # pthread_exit loads it
 cp "$BUILD/lib/libdune.so.0" "$root/lib/"
 cp "$BUILD/bin/dune-run" "$root/bin/"
@@ -85,6 +99,14 @@ for npt in ${DUNE_QEMU_NPT-1 0}; do
 		echo "at \$(cat /proc/uptime | sed "s/\..*//") s"
 		unset DUNE_MAX_SLOTS
 	done
+	for test in ${collector[*]}; do
+		for source in dune dune-fault; do
+			[ \$test\$source != dirty-gatherdune-fault ] || continue
+			TEST_LESS=100 GCDUNE_DIRTY=\$source GCDUNE_MODE=concurrent GCDUNE_TORTURE=500 GCDUNE_VERIFY=2 /t/test-\$test
+			echo "RESULT npt=\$npt \$test.\$source \$?"
+			echo "at \$(cat /proc/uptime | sed "s/\..*//") s"
+		done
+	done
 	dune-run bash -c 'for i in 1 2 3; do echo \$i; done | sort -r | while read x; do echo "line \$x"; done; exit 7' >/tmp/out 2>&1
 	[ \$? = 7 ] && [ "\$(cat /tmp/out | wc -l)" = 3 ]
 	echo "RESULT npt=\$npt bash \$?"
@@ -92,6 +114,13 @@ for npt in ${DUNE_QEMU_NPT-1 0}; do
 sub" ]
 	echo "RESULT npt=\$npt perl \$?"
 	[ ! -x /bin/dune-micro ] || dune-micro --quick
+	for program in gcbench linked-list hash-map xml-parse; do
+		[ -x /bin/\$program-gcdune ] || continue
+		for source in mprotect dune-fault dune; do
+			GCDUNE_DIRTY=\$source GCDUNE_STATS=/tmp/s.json \$program-gcdune >/dev/null
+			echo "COUNTS npt=\$npt \$program \$source \$?: \$(grep -E '^  "(collections|dirty_faults|dirty_flushes|dirty_source|dune)"' /tmp/s.json)"
+		done
+	done
 	rmmod kvm_amd
 done
 echo "RESULT end 0"
