@@ -17,7 +17,7 @@ for source in uffd softdirty mprotect always; do
 	*) cat "$out"; fail "test-inline with $source says something else" ;;
 	esac
 	[ "$source" != always ] || unset GCDUNE_TORTURE
-	for test in test-mutator test-writes; do
+	for test in test-mutator test-writes test-stats; do
 		# mprotect: system calls must not write to protected pages.
 		[ "$source:$test" != mprotect:test-writes ] || continue
 		GCDUNE_DIRTY=$source timeout 250 "$BUILD/test/$test" >"$out" 2>&1 || { cat "$out"; fail "$test with $source"; }

@@ -20,28 +20,31 @@
 
 enum { UNIT = 16 }; /* pages opened at once */
 
-static uintptr_t low, high; /* what may be tracked */
-static uintptr_t top;	    /* and is, at most */
+/* In memory of our own: static data are roots, and must not hold the address of the heap's first object. */
+static struct {
+	uintptr_t low, high; /* what may be tracked */
+	uintptr_t top;	     /* and is, at most */
+} *range;
 static _Atomic uint64_t *written;
 static size_t written_size;
 static struct sigaction before; /* the program's handler, or the default */
 
 static void set_bits(uintptr_t begin, uintptr_t end)
 {
-	for (size_t page = (begin - low) / GCDUNE_PAGE; page < (end - low) / GCDUNE_PAGE; page++)
+	for (size_t page = (begin - range->low) / GCDUNE_PAGE; page < (end - range->low) / GCDUNE_PAGE; page++)
 		written[page / 64] |= (uint64_t)1 << (page % 64);
 }
 
 static void open_range(uintptr_t begin, uintptr_t end)
 {
-	begin = begin < low ? low : begin;
-	end = end > high ? high : end;
+	begin = begin < range->low ? range->low : begin;
+	end = end > range->high ? range->high : end;
 	if (begin >= end)
 		return;
 	/* Too many pieces: open everything, for this cycle. */
 	if (mprotect((void *)begin, end - begin, PROT_READ | PROT_WRITE)) {
-		begin = low;
-		end = top;
+		begin = range->low;
+		end = range->top;
 		if (mprotect((void *)begin, end - begin, PROT_READ | PROT_WRITE))
 			gcdune_panic("mprotect: a page that was made read-only cannot be made writable again");
 	}
@@ -53,7 +56,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 	uintptr_t address = (uintptr_t)info->si_addr, unit = UNIT * GCDUNE_PAGE;
 	int saved = errno;
 
-	if (address >= low && address < high && info->si_code == SEGV_ACCERR) {
+	if (address >= range->low && address < range->high && info->si_code == SEGV_ACCERR) {
 		uintptr_t begin = address & ~(unit - 1);
 
 		open_range(begin, begin + unit);
@@ -78,6 +81,10 @@ static int take_handler(void)
 {
 	struct sigaction now, action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 
+	if (!range)
+		range = gcdune_os_map(sizeof *range);
+	if (!range)
+		return -ENOMEM;
 	if (sigaction(SIGSEGV, NULL, &now))
 		return -errno;
 	if (now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_fault)
@@ -96,7 +103,7 @@ static void close_source(void)
 	gcdune_os_unmap(written, written_size);
 	written = NULL;
 	written_size = 0;
-	low = high = top = 0;
+	range->low = range->high = range->top = 0;
 }
 
 /* Each cycle: the program may have put a handler of its own in front; ours goes before it again. */
@@ -121,15 +128,15 @@ static int attach(uintptr_t begin, uintptr_t end)
 		gcdune_os_unmap(old, old_size);
 	}
 	memset((void *)written, 0xff, size);
-	low = top = begin;
-	high = end;
+	range->low = range->top = begin;
+	range->high = end;
 	return 0;
 }
 
 static void clear_bits(uintptr_t begin, size_t pages)
 {
 	for (size_t i = 0; i < pages; i++) {
-		size_t page = (begin - low) / GCDUNE_PAGE + i;
+		size_t page = (begin - range->low) / GCDUNE_PAGE + i;
 
 		written[page / 64] &= ~((uint64_t)1 << (page % 64));
 	}
@@ -137,8 +144,8 @@ static void clear_bits(uintptr_t begin, size_t pages)
 
 static int track(uintptr_t begin, uintptr_t end)
 {
-	if (end > top)
-		top = end;
+	if (end > range->top)
+		range->top = end;
 	clear_bits(begin, (end - begin) / GCDUNE_PAGE);
 	return mprotect((void *)begin, end - begin, PROT_READ) ? -errno : 0;
 }
@@ -147,10 +154,10 @@ static int take(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm)
 {
 	size_t run = 0;
 
-	if (begin < low || begin + pages * GCDUNE_PAGE > high)
+	if (begin < range->low || begin + pages * GCDUNE_PAGE > range->high)
 		return -ERANGE;
 	for (size_t i = 0; i <= pages; i++) {
-		size_t page = (begin - low) / GCDUNE_PAGE + i;
+		size_t page = (begin - range->low) / GCDUNE_PAGE + i;
 
 		if (i < pages && written[page / 64] >> (page % 64) & 1) {
 			bits[i / 64] |= (uint64_t)1 << (i % 64);
@@ -177,8 +184,8 @@ static void end_range(uintptr_t begin, uintptr_t end)
 /* Protection and handler are inherited. */
 static void after_fork(void)
 {
-	if (top > low)
-		open_range(low, top);
+	if (range->top > range->low)
+		open_range(range->low, range->top);
 	close_source();
 }
 
