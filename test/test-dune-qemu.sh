@@ -26,7 +26,7 @@ modules=/lib/modules/$version/kernel
 # Name and variables of each test; what repeats, repeats less: an exit costs some 100 us here.
 tests=(${DUNE_QEMU_TESTS-enter dirty dirty-threads outputs table huge memory fault syscall threads fork signal attack})
 # Of the collector.
-collector=(${DUNE_QEMU_COLLECTOR-dirty-gather mutator writes fork threads finalize})
+collector=(${DUNE_QEMU_COLLECTOR-dirty-gather mutator writes fork})
 : "${DUNE_QEMU_REPEAT:=10}"
 
 root=$(mktemp -d)
@@ -39,10 +39,9 @@ done
 for module in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd; do
 	cp "$modules/$module.ko" "$root/"
 done
-# DUNE_QEMU_BENCH=1: the micro-benchmarks too, for docs/dune.md. DUNE_QEMU_SOURCES=1: the programs of make bench-sources, for
-# what they cause in faults and exits.
+# DUNE_QEMU_BENCH=1: the micro-benchmarks too, for docs/dune.md. DUNE_QEMU_SOURCES="gcbench ...": programs of make
+# bench-sources, for what they cause in faults and exits; docs/dirty.md.
 [ -z "${DUNE_QEMU_BENCH-}" ] || cp "$BUILD/bench/dune-micro" "$root/bin/"
-[ -z "${DUNE_QEMU_SOURCES-}" ] || cp "$BUILD"/bench/{gcbench,linked-list,hash-map,xml-parse}-gcdune "$root/bin/"
 # The dynamic linker by its own path, all else where it looks.
 copy_libraries() {
 	local line file
@@ -54,8 +53,11 @@ copy_libraries() {
 		esac
 	done < <(ldd "$1")
 }
-for program in "$root"/bin/*-gcdune; do
-	[ ! -f "$program" ] || copy_libraries "$BUILD/bench/${program##*/}"
+for program in ${DUNE_QEMU_SOURCES-}; do
+	cp "$BUILD/bench/$program-gcdune" "$root/bin/" || exit 1
+	copy_libraries "$BUILD/bench/$program-gcdune"
+	mkdir -p "$root/usr/share/mime/packages"
+	cp /usr/share/mime/packages/freedesktop.org.xml "$root/usr/share/mime/packages/" || exit 1 # what xml-parse reads
 done
 present=()
 for test in "${tests[@]}"; do
@@ -114,11 +116,10 @@ for npt in ${DUNE_QEMU_NPT-1 0}; do
 sub" ]
 	echo "RESULT npt=\$npt perl \$?"
 	[ ! -x /bin/dune-micro ] || dune-micro --quick
-	for program in gcbench linked-list hash-map xml-parse; do
-		[ -x /bin/\$program-gcdune ] || continue
+	for program in ${DUNE_QEMU_SOURCES-}; do
 		for source in mprotect dune-fault dune; do
 			GCDUNE_DIRTY=\$source GCDUNE_STATS=/tmp/s.json \$program-gcdune >/dev/null
-			echo "COUNTS npt=\$npt \$program \$source \$?: \$(grep -E '^  "(collections|dirty_faults|dirty_flushes|dirty_source|dune)"' /tmp/s.json)"
+			echo "COUNTS npt=\$npt \$program \$source \$?: \$(grep -E '^  "(collections|dirty_faults|dirty_flushes|dirty_source|dune)"' /tmp/s.json | sed ':a; N; s/\\n//; ta')"
 		done
 	done
 	rmmod kvm_amd

@@ -4,10 +4,10 @@
 # at, are compared with what the source says), the random mutators stretched, forks in stretched phases, a source that
 # loses pages, Dune mode that is there already, and Dune mode that cannot be had: a line, and the next source.
 #
-# Not in the list: test-rlimit (a process in Dune mode needs more address space than it leaves), what is slow, and roots-heap
-# with dune-fault, where it writes to the same few pages all the time, at a fault each.
+# Not in the list: test-rlimit (a process in Dune mode needs more address space than it leaves), what is slow (realloc, fiber,
+# alloc-sizes), and roots-heap with dune-fault, where it writes to the same few pages all the time, at a fault each.
 #
-# TEST-FLAGS: asan=no tsan=no once=yes timeout=600
+# TEST-FLAGS: asan=no tsan=no once=yes timeout=900
 set -u
 : "${BUILD:=$(pwd)/build}"
 run=$BUILD/bin/dune-run
@@ -53,7 +53,7 @@ GCDUNE_STATS=1 GCDUNE_MODE=concurrent "$run" "$BUILD/test/test-inline" >"$out/lo
 grep -q 'writes by dune)' "$out/log" || { cat "$out/log"; fail 'in Dune mode, dune is not chosen'; }
 
 beside="aligned alloc-many altstack blocking disable dlopen ephemeron events fault-load finalize finalize-demand finalize-threads
-	fork free inline interior interior-all kind-callback large leaf locked mark-overflow pinned realloc roots roots-heap segments
+	fork free inline interior interior-all kind-callback large leaf locked pinned roots roots-heap segments
 	signal-mask signal-mask-wait sigwait spawn stats thread-arg thread-attach threads tls tsd typed libgc-alloc libgc-debug
 	libgc-disclaim libgc-finalize libgc-gcj libgc-kinds libgc-roots libgc-threads"
 for source in dune dune-fault; do
@@ -75,7 +75,7 @@ for source in dune dune-fault; do
 	(
 		failed=0
 		export GCDUNE_VERIFY=1
-		for test in inline threads fork finalize fiber; do
+		for test in inline threads fork finalize; do
 			GCDUNE_TORTURE=50 check "$source torture" $test
 		done
 		unset GCDUNE_VERIFY
