@@ -211,8 +211,23 @@ static void together(void)
 	source->close();
 }
 
+/* A program that asks for it itself, before its first allocation. */
+static bool by_option(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		CHECK(gcdune_option_set("dirty", "dune") == 0);
+		_exit(gcdune_init() || !gcdune_dune_active());
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	return status == 0;
+}
+
 int main(void)
 {
+	bool option = by_option();
 	static const struct gcdune_dirty_source *const sources[] = {&gcdune_dirty_dune, &gcdune_dirty_dune_fault};
 	char why[512];
 
@@ -220,6 +235,7 @@ int main(void)
 		printf("SKIP: no Dune mode here: %s\n", why);
 		return 77;
 	}
+	CHECKF(option, "gcdune_option_set does not enter Dune mode");
 	CHECK(gcdune_init() == 0);
 	gcdune_disable();
 	memory = gcdune_alloc_leaf(PAGES * GCDUNE_PAGE);
