@@ -54,7 +54,7 @@ static size_t budget(bool concurrent)
 	size_t sure = heap->live_bytes - heap->young_bytes / 2, leaf = MIN(sure, heap->leaf_bytes);
 	size_t cost = sure - leaf + leaf / LEAF_SHARE + heap->root_bytes;
 	if (!heap->minor) {
-		full.live = heap->live_bytes;
+		full.live = heap->live_bytes - heap->young_bytes / 2;
 		full.share = MAX(cost / 100 * gcdune_options.growth, LEAST);
 	}
 	size_t least = MAX(full.live + full.share, heap->live_bytes + LEAST / 4);

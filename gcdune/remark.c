@@ -175,9 +175,11 @@ void gcdune_remark_fill(uint32_t from, uint32_t to)
 
 unsigned gcdune_remark_unarmed(unsigned most)
 {
-	unsigned n = 0;
+	enum { LARGE = 512 }; /* there may be many dirty pages in the others */
+	uint32_t end = edge();
+	unsigned n = end > LARGE ? most : 0;
 
-	for (uint32_t i = 0, end = edge(); i < end && n < most; i++)
+	for (uint32_t i = 0; i < end && n < most; i++)
 		n += is_unarmed(i) && heap->blocks[i].color == heap->black;
 	return n;
 }
