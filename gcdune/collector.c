@@ -12,6 +12,7 @@ static _Atomic int why;
 static _Atomic bool exists;
 static _Atomic uintptr_t claimed; /* by the thread that is about to ask; 0: none */
 static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic uintptr_t maker; /* the thread that holds it; 0: none */
 
 void *gcdune_collector_main(void *arg)
 {
@@ -40,6 +41,7 @@ bool gcdune_collector_ready(void)
 	if (atomic_load_explicit(&exists, memory_order_acquire))
 		return true;
 	pthread_mutex_lock(&making);
+	maker = (uintptr_t)pthread_self();
 	if (!exists) {
 		pthread_attr_init(&attr);
 		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
@@ -51,6 +53,7 @@ bool gcdune_collector_ready(void)
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
 		pthread_attr_destroy(&attr);
 	}
+	maker = 0;
 	pthread_mutex_unlock(&making);
 	return exists;
 }
@@ -76,7 +79,7 @@ uint32_t gcdune_collector_ask(enum gcdune_cycle_reason reason, void (*before)(vo
 
 bool gcdune_collector_asking_here(void)
 {
-	return claimed == (uintptr_t)pthread_self();
+	return claimed == (uintptr_t)pthread_self() || maker == (uintptr_t)pthread_self();
 }
 
 uint32_t gcdune_collector_busy(void)
@@ -106,6 +109,6 @@ void gcdune_collector_after_fork(void)
 {
 	pthread_mutex_init(&making, NULL);
 	exists = false;
-	claimed = 0;
+	claimed = maker = 0;
 	atomic_store(&done, atomic_load(&asked));
 }

@@ -41,7 +41,7 @@ bool gcdune_collector_ready(void);
 /* Asks for a cycle, made for REASON, unless one is asked for or under way or about to be. Calls BEFORE if it does. Returns
  * what gcdune_collector_wait takes, or 0. */
 uint32_t gcdune_collector_ask(enum gcdune_cycle_reason reason, void (*before)(void));
-/* The caller is in that BEFORE. */
+/* The caller is in that BEFORE, or makes the thread, for which libc allocates: perhaps on this heap. */
 bool gcdune_collector_asking_here(void);
 /* Waits until that cycle has ended, as a thread that holds nothing. */
 void gcdune_collector_wait(uint32_t ticket);

@@ -27,6 +27,10 @@ GCDUNE_TORTURE=500 GCDUNE_VERIFY=1 with collect "$work/misuse" after-free >"$wor
 (ulimit -v $((16 * 1024 * 1024)); GCDUNE_RESERVE=1G GCDUNE_HEAP_LIMIT=300M with collect "$work/misuse" garbage) >"$work/out" 2>&1 ||
 	fail "garbage is not collected: $(cat "$work/out")"
 
+# Where the heap is marked beside the program, each child makes a thread for that; making one allocates.
+out=$(GCDUNE_MODE=concurrent with collect bash -c 'for i in {1..60}; do x=$( (echo a; echo b) | sort | tr -d "\n"); done; echo $x' 2>&1)
+[ "$out" = ab ] || fail "a shell and its children, collecting beside the program: $out"
+
 with leak "$work/misuse" leak 2>"$work/err" || fail "leak: exit status $?"
 grep -q 'leaked 300825 bytes in 9 objects, and 432 bytes in 9 objects' "$work/err" || fail "leaks: $(head -1 "$work/err")"
 for function in lose_small lose_large lose_chain in_thread; do
