@@ -328,6 +328,11 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic uintptr_t turn_owner; /* thread pointer; 0: no thread of the program */
 
+bool gcdune_cycle_runs_here(void)
+{
+	return turn_owner == (uintptr_t)pthread_self();
+}
+
 static void *wait_for_turn(void *unused)
 {
 	(void)unused;
@@ -444,7 +449,7 @@ void gcdune_cycle_collect(enum gcdune_cycle_reason reason)
 	bool wait = reason == GCDUNE_CYCLE_ASKED || reason == GCDUNE_CYCLE_NO_MEMORY;
 
 	if (!self || heap->disabled || gcdune_cycle_locked_here() || self->critical ||
-	    turn_owner == (uintptr_t)pthread_self() || gcdune_collector_asking_here())
+	    gcdune_cycle_runs_here() || gcdune_collector_asking_here())
 		return; /* perhaps in a callback of the cycle itself */
 	bool minor = minor_here(reason);
 

@@ -18,6 +18,8 @@ enum gcdune_cycle_reason {
 /* Collects unless collections are disabled or the caller is inside one. For BUDGET and TORTURE a cycle that runs beside
  * the program is only begun; otherwise it is over on return, and finalizers have run, in AUTO mode. */
 void gcdune_cycle_collect(enum gcdune_cycle_reason reason);
+/* The calling thread runs a cycle; also from a signal handler. */
+bool gcdune_cycle_runs_here(void);
 /* heap.allocated has reached heap.trigger: begins a cycle, or helps with the one under way. Not in a critical section. */
 void gcdune_cycle_due(struct gcdune_thread *thread);
 /* heap.throttle is set: the thread sleeps if it has run for long enough. Not in a critical section. */

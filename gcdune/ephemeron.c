@@ -91,11 +91,14 @@ static void collect_ephemerons(void)
 	}
 }
 
-/* One pass over the pending ephemerons: marks the values whose keys have been marked since. */
-static bool ephemerons_pass(struct gcdune_marker *m)
+/* One pass over the pending ephemerons: marks the values whose keys have been marked since. Returns how many, and how many
+ * are *LEFT. */
+static size_t ephemerons_pass(struct gcdune_marker *m, size_t *left)
 {
 	struct gcdune_ephemeron *list = m->ephemerons, *next;
-	bool progress = false;
+	size_t progress = 0;
+
+	*left = 0;
 
 	m->ephemerons = NULL;
 	for (; list; list = next) {
@@ -103,12 +106,13 @@ static bool ephemerons_pass(struct gcdune_marker *m)
 		if (gcdune_mark_is_dead(list->key)) {
 			list->next = m->ephemerons;
 			m->ephemerons = list;
+			(*left)++;
 		} else {
 			m->source = NULL;
 			/* First off the list, then read: a value set in between is seen here or by who scans the page. */
 			__atomic_store_n(&list->listed, 0, __ATOMIC_SEQ_CST);
 			gcdune_marker_word(m, (uintptr_t)list->value, GCDUNE_ENTRY_ROOT);
-			progress = true;
+			progress++;
 		}
 	}
 	return progress;
@@ -161,10 +165,19 @@ void gcdune_mark_drain(void)
 	struct gcdune_marker *m = &gcdune_mark_main;
 
 	for (unsigned pass = 0;; pass++) {
+		size_t found, left;
+
 		gcdune_mark_run();
 		collect_ephemerons();
-		if (!ephemerons_pass(m))
+		found = ephemerons_pass(m, &left);
+		if (!found)
 			return;
+		/* Chains in a bad order give one a pass. They wait for the pause, where it is done by key: other markers, which
+		 * threads that help are too, would have to be kept from keys. */
+		if (pass >= 3 && found < left / 8 && !gcdune_mark_is_stopped()) {
+			gcdune_mark_run();
+			return;
+		}
 		if (pass >= 3 && gcdune_mark_is_stopped() && ephemerons_by_key(m)) {
 			gcdune_worklist_helpers(0);
 			/* An ephemeron met on the way whose key is not marked yet may find it listed here: it waits for

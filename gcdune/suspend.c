@@ -13,6 +13,7 @@
 #include <ucontext.h>
 #include <unwind.h>
 
+#include "cycle.h"
 #include "loader.h"
 #include "os.h"
 #include "thread.h"
@@ -55,7 +56,10 @@ void gcdune_suspend_look(struct gcdune_thread *thread, void *context)
 	uintptr_t pc = (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
 	struct look look = {.from = pc};
 
-	if (inside_libc(pc))
+	/* A sanitizer's code, or whatever else may stand in front of libc, is not told from the program's. */
+	if (gcdune_cycle_runs_here())
+		look.possible = false;
+	else if (inside_libc(pc))
 		_Unwind_Backtrace(frame, &look);
 	else
 		look.possible = !inside_code(pc, ours.begin, ours.end);
