@@ -155,7 +155,7 @@ LIBGC_SOURCES := $(sort $(wildcard runtimes/libgc/*.c))
 objects = $(addsuffix .o,$(basename $(addprefix $(BUILD)/obj/,$(1))))
 CORE_OBJECTS := $(call objects,$(CORE_SOURCES))
 # A program made for Boehm's library calls GC_pthread_create and its kin; libc's own names stay libc's there.
-LIBGC_OBJECTS := $(filter-out %/gcdune/intercept.o %/gcdune/intercept-signal.o,$(CORE_OBJECTS)) $(call objects,$(LIBGC_SOURCES))
+LIBGC_OBJECTS := $(filter-out %/gcdune/intercept.o %/gcdune/intercept-signal.o %/gcdune/intercept-exec.o,$(CORE_OBJECTS)) $(call objects,$(LIBGC_SOURCES))
 
 PUBLIC_HEADERS := $(wildcard gcdune/gcdune.h gcdune/gcdune-inline.h)
 DUNE_HEADERS := $(wildcard dune-core/dune.h)

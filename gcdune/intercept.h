@@ -1,4 +1,4 @@
-/* intercept.h - for the two files that stand in front of functions of libc. */
+/* intercept.h - for the files that stand in front of functions of libc. */
 #ifndef GCDUNE_INTERCEPT_H
 #define GCDUNE_INTERCEPT_H
 

@@ -36,11 +36,11 @@ nm -D --defined-only "$BUILD/lib/libgcdune.so" | awk '{ sub(/@.*/, "", $3); prin
 # Types of functions are no functions.
 missing=$(comm -23 "$dir/declared" "$dir/exported" | grep -vE '_fn$|^gcdune_finalizer$')
 [ -z "$missing" ] || fail "declared but not exported: $missing"
-strange=$(grep -vE '^(gcdune_|dune_|GCDUNE_|libgcdune|pthread_|sig|p?poll$|pselect$|epoll_pwait$)' "$dir/exported")
+strange=$(grep -vE '^(gcdune_|dune_|GCDUNE_|libgcdune|pthread_|sig|p?poll$|pselect$|epoll_pwait$|f?exec[a-z]*$)' "$dir/exported")
 [ -z "$strange" ] || fail "exported names that are none of ours: $strange"
 
 # The static library clashes with no name of a program.
 others=$(nm -g --defined-only "$BUILD/lib/libgcdune.a" | awk 'NF == 3 { print $3 }' |
-	grep -vE '^(gcdune_|dune_|pthread_|sig|p?poll$|pselect$|epoll_pwait$)')
+	grep -vE '^(gcdune_|dune_|pthread_|sig|p?poll$|pselect$|epoll_pwait$|f?exec[a-z]*$)')
 [ -z "$others" ] || fail "global names in libgcdune.a that are none of ours: $others"
 exit 0

@@ -25,6 +25,11 @@ static size_t page_of(uintptr_t address)
 	return (address - gcdune_heap.base) / GCDUNE_PAGE;
 }
 
+static const struct gcdune_block *block_of(uintptr_t address)
+{
+	return &gcdune_heap.blocks[(address - gcdune_heap.base) >> GCDUNE_BLOCK_SHIFT];
+}
+
 static bool make_room(uintptr_t end)
 {
 	size_t want = page_of(end) * sizeof *sums;
@@ -61,8 +66,11 @@ void gcdune_dirty_check_take(uintptr_t begin, size_t pages, const uint64_t *bits
 		if (bits[i / 64] >> (i % 64) & 1)
 			sums[page] = rearm && gcdune_dirty_rearms() ? sum(address) : 0;
 		else if (!rearm && sums[page] && sums[page] != sum(address))
-			gcdune_panic("verify: page %p was written in this cycle and %s did not report it",
-				     (void *)address, gcdune_dirty_name());
+			gcdune_panic("verify: page %p was written in this cycle and %s did not report it (block use %u, kind %u, "
+				     "flags %u, watch %u)",
+				     (void *)address, gcdune_dirty_name(), block_of(address)->use, block_of(address)->kind,
+				     block_of(address)->flags,
+				     gcdune_heap.spans[block_of(address) - gcdune_heap.blocks].watch);
 	}
 }
 
