@@ -413,7 +413,10 @@ size_t gcdune_size(const void *object)
 
 	if (!gcdune_resolve((uintptr_t)object, &ref) || !gcdune_ref_live(&ref))
 		return 0;
-	return usable_size(&ref);
+	size_t size = usable_size(&ref);
+
+	__asm__ volatile("" : : "r"(object) : "memory"); /* see gcdune_ref_live */
+	return size;
 }
 
 /* Slots beyond this many per class and thread go straight back to their blocks. */

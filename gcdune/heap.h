@@ -309,6 +309,8 @@ static inline bool gcdune_ref_live(const struct gcdune_ref *ref)
 		state = __atomic_load_n(ref->state, __ATOMIC_ACQUIRE);
 	} while (color != __atomic_load_n(&gcdune_heap.color, __ATOMIC_ACQUIRE) ||
 		 white != __atomic_load_n(&gcdune_heap.white, __ATOMIC_ACQUIRE));
+	/* It may be all that the caller has of the object, which must not die while it is asked about. */
+	__asm__ volatile("" : : "r"(ref->object) : "memory");
 	return state == color || state == white || state == black;
 }
 
