@@ -418,8 +418,8 @@ static bool beside(enum gcdune_cycle_reason reason)
 	if (gcdune_options.mode != GCDUNE_MODE_CONCURRENT) {
 		if (reason == GCDUNE_CYCLE_TORTURE && gcdune_options.mode == GCDUNE_MODE_AUTO)
 			return false;
-		if (reason != GCDUNE_CYCLE_TORTURE && heap->collections && heap->live_bytes - heap->leaf_bytes + heap->root_bytes / 4 < SMALL &&
-		    heap->allocated < 8 * SMALL)
+		if (reason != GCDUNE_CYCLE_TORTURE && heap->collections && heap->allocated < 8 * SMALL &&
+		    heap->live_bytes - heap->leaf_bytes + heap->root_bytes / 4 < SMALL)
 			return false;
 		/* The only thread waits anyway. */
 		if ((reason == GCDUNE_CYCLE_ASKED || reason == GCDUNE_CYCLE_NO_MEMORY) && gcdune_threads_count == 1)
@@ -439,7 +439,8 @@ static bool minor_here(enum gcdune_cycle_reason reason)
 		return false;
 	if (reason == GCDUNE_CYCLE_TORTURE)
 		return true;
-	return reason == GCDUNE_CYCLE_BUDGET && minor_ns < MINOR_LONG && gcdune_remark_unarmed(MINOR_BLOCKS) < MINOR_BLOCKS;
+	return reason == GCDUNE_CYCLE_BUDGET && minor_ns < MINOR_LONG &&
+	       gcdune_remark_unarmed(MINOR_BLOCKS) < MINOR_BLOCKS;
 }
 
 void gcdune_cycle_collect(enum gcdune_cycle_reason reason)

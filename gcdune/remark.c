@@ -30,7 +30,7 @@ static struct gcdune_heap *const heap = &gcdune_heap;
 /* What a marker takes at once: 16 MiB, some 5 microseconds when all is clean. */
 enum { UNIT_PAGES = 4096 };
 enum { BLOCK_PAGES = GCDUNE_BLOCK / GCDUNE_PAGE };
-/* The same if all of it is to be scanned: some 100 microseconds. */
+/* The same if all of it is to be scanned: some 300 microseconds. */
 enum { UNIT_WHOLE = 256 };
 
 /* Beyond the committed part, room for what comes into use during a cycle. */

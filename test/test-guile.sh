@@ -34,9 +34,11 @@ same() {
 	on our "$work/our" "$@" || ours_status=$?
 	[ "$theirs" = 0 ] || fail "$name: status $theirs on the system's library: $(tail -3 "$work/their")"
 	[ "$ours_status" = "$theirs" ] || fail "$name: status $ours_status on ours: $(tail -3 "$work/our")"
-	# A collection beside the program finds stale words on its stack that one by the program itself does not: what it lets
-	# die, of single objects, is left out.
-	[ -z "${GCDUNE_DIRTY-}" ] || sed -i '/^weak /d; /^guardian /d' "$work/their" "$work/our"
+	# How much of what was dropped is gone differs from run to run: on the system's library, and where the heap is marked
+	# beside the program.
+	if [ -n "${GCDUNE_DIRTY-}" ] || grep -qE '^(weak|guardian) .*#f' "$work/their"; then
+		sed -i '/^weak /d; /^guardian /d' "$work/their" "$work/our"
+	fi
 	cmp "$work/their" "$work/our" || { fail "$name: the output differs"; diff "$work/their" "$work/our" | head -5 >&2; }
 }
 

@@ -93,11 +93,7 @@ static int attach(uintptr_t begin, uintptr_t end)
 
 static int track(uintptr_t begin, uintptr_t end)
 {
-	int error = gcdune_dune.dirty_track((void *)begin, end - begin);
-
-	if (!error && gcdune_dune.protect_take((void *)begin, end - begin, NULL))
-		gcdune_gather_unsettled();
-	return error;
+	return gcdune_gather_track(gcdune_dune.protect_take, begin, end);
 }
 
 static int gather(uintptr_t begin, uintptr_t end)

@@ -79,9 +79,13 @@ int gcdune_gather(gcdune_harvest_fn *take, uintptr_t begin, uintptr_t end)
 	return 0;
 }
 
-void gcdune_gather_unsettled(void)
+int gcdune_gather_track(gcdune_harvest_fn *take, uintptr_t begin, uintptr_t end)
 {
-	unsettled = true;
+	int error = gcdune_dune.dirty_track((void *)begin, end - begin);
+
+	if (!error && take((void *)begin, end - begin, NULL))
+		unsettled = true;
+	return error;
 }
 
 static void flush(void)

@@ -13,8 +13,8 @@ typedef long gcdune_harvest_fn(const void *start, size_t length, uint64_t *bitma
 /* Takes what was written in a range of the heap. The pages' contents may be read after gcdune_gather_settle. By the thread
  * that runs the cycle, while no marker looks. */
 int gcdune_gather(gcdune_harvest_fn *take, uintptr_t begin, uintptr_t end);
-/* Something was made clean: the next settle is to flush. */
-void gcdune_gather_unsettled(void);
+/* A source's track: large entries become small ones, for a page is 4 KiB here, and what is clean now is settled next. */
+int gcdune_gather_track(gcdune_harvest_fn *take, uintptr_t begin, uintptr_t end);
 void gcdune_gather_settle(void);
 /* The sources' take. */
 int gcdune_gather_take(gcdune_harvest_fn *take, gcdune_harvest_fn *peek, uintptr_t begin, size_t pages, uint64_t *bits,
