@@ -19,7 +19,7 @@ static volatile int stop;
 static void *allocates(void *arg)
 {
 	while (!stop)
-		for (int i = 0; i < 100; i++)
+		for (int i = 0; i < 40; i++)
 			if (!GC_MALLOC(48))
 				abort();
 	return arg;
@@ -31,12 +31,21 @@ int main(void)
 
 	GC_INIT();
 	CHECK(pthread_create(&thread, NULL, allocates, NULL) == 0);
-	for (int i = 0; i < 400; i++) {
+	for (int i = 0; i < 40; i++) {
 		sigset_t all, before;
 		int status;
 
 		sigfillset(&all);
 		pthread_sigmask(SIG_BLOCK, &all, &before);
+		/* Until a collection waits for this thread. */
+		for (int k = 0; k < 1000; k++) {
+			sigset_t pending;
+
+			sigpending(&pending);
+			if (sigismember(&pending, GC_get_suspend_signal()))
+				break;
+			usleep(20);
+		}
 		pid_t pid = fork();
 
 		if (pid == 0)
