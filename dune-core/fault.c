@@ -76,6 +76,14 @@ int dune_fault_handler(const void *start, size_t length, dune_fault_fn *fn, void
 	return error;
 }
 
+/* In the child of a fork. Another thread of the parent's may have been in the middle of a registration, which did not
+ * succeed then as far as anyone here knows: what it wrote is the state before or that after (a slot's handler comes
+ * last), and the same registration can be done again. */
+void fault_after_fork(void)
+{
+	lock = 0;
+}
+
 /* The first frame that upcall.S pushes lies 64 bytes below the end; handlers that were interrupted by faults are in
  * between. A thread that stands before the frame is complete is on its own stack for all that sees it (run.c). */
 int dune_fault_stack(const void *stack, const void **end, const void **interrupted)

@@ -8,6 +8,14 @@
  * and KVM_RUN either. */
 #include "monitor.h"
 
+static void kick(struct thread *other)
+{
+	__atomic_add_fetch(&other->kickers, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&other->in_guest, __ATOMIC_SEQ_CST))
+		SYS2(tkill, other->tid, KICK);
+	__atomic_sub_fetch(&other->kickers, 1, __ATOMIC_SEQ_CST);
+}
+
 void flush_all(struct thread *t)
 {
 	uint64_t epoch = __atomic_add_fetch(&dune.epoch, 1, __ATOMIC_SEQ_CST);
@@ -20,10 +28,23 @@ void flush_all(struct thread *t)
 		       __atomic_load_n(&other->in_guest, __ATOMIC_SEQ_CST) &&
 		       __atomic_load_n(&other->epoch, __ATOMIC_SEQ_CST) < epoch) {
 			if (tries++ % 64 == 0 && other->tid)
-				SYS2(tkill, other->tid, KICK);
+				kick(other);
 			SYS0(sched_yield);
 		}
 	}
+}
+
+/* Before T calls exec: a kick that is still on its way would be pending in the new program, and end it. T is not in the
+ * guest, so no other kick begins (kick: one of the two sees what the other wrote), and those that have begun are waited
+ * for; a thread in the middle of one may have been ended with its process, so not for ever. What has been sent is
+ * delivered at the end of the next system call. */
+void flush_await_kicks(struct thread *t)
+{
+	enum { LONG = 100000 };
+
+	for (unsigned n = 0; __atomic_load_n(&t->kickers, __ATOMIC_SEQ_CST) && n < LONG; n++)
+		SYS0(sched_yield);
+	SYS0(sched_yield);
 }
 
 /* ---- In the program ---------------------------------------------------------------------------------------------- */

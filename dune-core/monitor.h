@@ -117,7 +117,7 @@ struct thread {
 
 	/* Of the flush protocol (flush.c). */
 	uint64_t epoch;
-	uint32_t in_guest;
+	uint32_t in_guest, kickers;
 
 	uintptr_t clear_tid, robust_list;
 	uintptr_t fault_address; /* of the last fault, and how often it came since the last system call */
@@ -291,8 +291,11 @@ struct thread *thread_new(void);
 long thread_clone(struct thread *t, const long a[6], bool fork, bool vfork);
 void thread_exit(struct thread *t, long status);
 struct sighand *sighand_new(void);
+/* fault.c */
+void fault_after_fork(void);
 /* flush.c */
 void flush_all(struct thread *t);
+void flush_await_kicks(struct thread *t);
 /* report.c */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 size_t format(char *to, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -339,6 +339,7 @@ void system_call(struct thread *t)
 	case SYS_execveat:
 		trace_call(t, number, a, 0);
 		report_statistics();
+		flush_await_kicks(t);
 		result = forward(t, number, a);
 		break;
 	case SYS_rt_sigaction:

@@ -208,11 +208,13 @@ static void begin_process(struct thread *t, const struct kvm_regs *regs)
 
 		if (other != t && other->used)
 			other->used = 0;
+		other->kickers = 0;
 	}
 	for (unsigned i = 0; i < dune.sighands_high; i++)
 		if (dune.sighands[i].used)
 			dune.sighands[i].used = &dune.sighands[i] == t->sighand;
 	t->sighand->users = 1;
+	fault_after_fork();
 	t->vfork = t->process = false;
 	dune.live = 1;
 	dune.leader_ended = false;
