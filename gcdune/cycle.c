@@ -15,6 +15,7 @@
 
 #include <sched.h>
 #include <string.h>
+#include <sys/param.h>
 
 #include "block.h"
 #include "dirty/dirty.h"
@@ -132,7 +133,7 @@ static void look_at_stacks(enum gcdune_cycle_reason reason)
  * be short enough. The program makes as much work in a round as it gets time to. Where a round is not shorter than half
  * the one before, threads are made to sleep between allocations; threads that write without allocating cannot be held
  * back, and then the pause takes what is left. Stacks are read when that is cheap compared with what was found. */
-enum { ROUNDS = 40, SHORT = 300000 /* ns */, THROTTLE_MOST = 31 };
+enum { ROUNDS = 40, SHORT = 500000 /* ns */, THROTTLE_MOST = 31 };
 
 static void preclean(enum gcdune_cycle_reason reason)
 {
@@ -173,9 +174,52 @@ static void preclean(enum gcdune_cycle_reason reason)
 /* The last minor cycle of a stopped program took so long, in processor time. */
 static uint64_t minor_ns;
 
+/* A whole collection for which the program had better stop. To mark beside it costs twice the processor time, and what
+ * threads then lose to faults, short stops and interrupts is no less (guile-compile of make demo: 4 MiB live). */
+enum { SHORT_STOP = 2000000 /* ns */ };
+
+static uint64_t stop_ns = 400000;   /* for each MiB, in such collections */
+static size_t weight, weight_grown; /* what there is to mark, after the last collection; and by how much more than before */
+
+/* A collection has ended; NS: for how long the program was stopped, if all the time. */
+static void weigh(uint64_t ns)
+{
+	enum { BASE = 128 }; /* KiB: for what does not depend on the heap */
+	size_t before = weight;
+
+	weight = heap->live_bytes - heap->leaf_bytes + heap->root_bytes / 4;
+	weight_grown = weight > before ? weight - before : 0;
+	if (ns)
+		stop_ns = (stop_ns * 3 + ns * 1024 / ((weight >> 10) + BASE)) / 4;
+	else
+		stop_ns -= stop_ns / 64; /* it may be worth another try some day */
+}
+
+static bool is_short(void)
+{
+	size_t bytes = heap->collections ? weight + weight_grown : (size_t)MAX(heap->allocated, 0);
+
+	return gcdune_options.mode == GCDUNE_MODE_AUTO && (bytes >> 10) * stop_ns >> 10 < SHORT_STOP;
+}
+
+/* A minor cycle so short that the program had better stop for it. It looks through blocks that may have been written to at
+ * some 3 GB/s, as their objects are looked up, and reads roots that are written. One that took too long all the same means
+ * that the next runs beside the program; it is tried again after some full cycles. */
+enum { MINOR_BLOCKS = 40, MINOR_LONG = 1000000 /* ns */ };
+
+static bool few_unarmed(void)
+{
+	return gcdune_remark_unarmed(MINOR_BLOCKS) < MINOR_BLOCKS;
+}
+
 static bool generational(void)
 {
 	return gcdune_options.mode == GCDUNE_MODE_GENERATIONAL || gcdune_options.mode == GCDUNE_MODE_AUTO;
+}
+
+static bool minor_can_follow(bool again)
+{
+	return !again && generational() && (!is_short() || few_unarmed());
 }
 
 /* MINOR: see heap.h. AGAIN: another follows at once. */
@@ -289,7 +333,8 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 				minor_ns = cpu;
 			else if (!minor)
 				minor_ns -= minor_ns / 4;
-			gcdune_mark_end(gcdune_pacer_cycle_end(concurrent, !again && generational(), marked.bytes, cpu));
+			weigh(!minor && !concurrent ? last_ns - gcdune_stats_start() - pause_record.start_ns : 0);
+			gcdune_mark_end(gcdune_pacer_cycle_end(concurrent, minor_can_follow(again), marked.bytes, cpu));
 			gcdune_sweep_begin(concurrent);
 			if (gcdune_options.verify)
 				gcdune_verify_swept();
@@ -421,6 +466,8 @@ static bool beside(enum gcdune_cycle_reason reason)
 		if (reason != GCDUNE_CYCLE_TORTURE && heap->collections && heap->allocated < 8 * SMALL &&
 		    heap->live_bytes - heap->leaf_bytes + heap->root_bytes / 4 < SMALL)
 			return false;
+		if (reason == GCDUNE_CYCLE_BUDGET && is_short())
+			return false;
 		/* The only thread waits anyway. */
 		if ((reason == GCDUNE_CYCLE_ASKED || reason == GCDUNE_CYCLE_NO_MEMORY) && gcdune_threads_count == 1)
 			return false;
@@ -428,19 +475,13 @@ static bool beside(enum gcdune_cycle_reason reason)
 	return gcdune_dirty_usable() && gcdune_collector_ready();
 }
 
-/* A minor cycle so short that the program had better stop for it. It looks through blocks that may have been written to at
- * some 3 GB/s, as their objects are looked up, and reads roots that are written. One that took too long all the same means
- * that the next runs beside the program; it is tried again after some full cycles. */
-enum { MINOR_BLOCKS = 40, MINOR_LONG = 1000000 /* ns */ };
-
 static bool minor_here(enum gcdune_cycle_reason reason)
 {
 	if (!heap->apart || gcdune_options.mode != GCDUNE_MODE_AUTO)
 		return false;
 	if (reason == GCDUNE_CYCLE_TORTURE)
 		return true;
-	return reason == GCDUNE_CYCLE_BUDGET && minor_ns < MINOR_LONG &&
-	       gcdune_remark_unarmed(MINOR_BLOCKS) < MINOR_BLOCKS;
+	return reason == GCDUNE_CYCLE_BUDGET && minor_ns < MINOR_LONG && few_unarmed();
 }
 
 void gcdune_cycle_collect(enum gcdune_cycle_reason reason)
