@@ -254,7 +254,8 @@ void *gcdune_alloc_any(size_t size, size_t align, unsigned kind)
 	thread->leaving = GCDUNE_LEAVING_NOT;
 	if (heap->extra_byte && size < SIZE_MAX)
 		size++;
-	if (__builtin_expect(atomic_load_explicit(&heap->after_due, memory_order_relaxed), 0))
+	/* A thread that disabled collections may hold a lock that finalizers take. */
+	if (__builtin_expect(atomic_load_explicit(&heap->after_due, memory_order_relaxed), 0) && !heap->disabled)
 		gcdune_cycle_after();
 	if (gcdune_options.torture && thread->countdown-- == 0) {
 		thread->countdown = gcdune_options.torture - 1;
