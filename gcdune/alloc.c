@@ -56,31 +56,65 @@ static void make_small(uint32_t index, unsigned kind, unsigned cls, uint32_t sta
 		heap->pinned_blocks++;
 }
 
+/* Free memory in one piece that is worth a call for its pages not to be tracked any more. */
+static const ptrdiff_t FILL_LEAST = 8 * GCDUNE_PAGE;
+
+/* A block that TAKE finds. */
+static uint32_t fresh(unsigned kind, unsigned cls, uint32_t (*take)(unsigned space, uint32_t count))
+{
+	uint32_t states = gcdune_states_take(cls);
+	uint32_t index = states ? take(gcdune_block_space(kind), 1) : GCDUNE_NO_BLOCK;
+
+	if (index != GCDUNE_NO_BLOCK)
+		make_small(index, kind, cls, states);
+	else if (states)
+		gcdune_states_give(cls, states);
+	return index;
+}
+
+static uint32_t swept(unsigned room, unsigned kind, unsigned cls)
+{
+	uint32_t index = gcdune_sweep_pop(room, kind, cls);
+
+	if (index == GCDUNE_NO_BLOCK)
+		return index;
+	heap->spans[index].clean = 0;
+	if (room == GCDUNE_ROOMY)
+		heap->spans[index].age = 0;
+	return index;
+}
+
+/* What is mostly free; then what is free and at hand; then what is not so free; then what has to be asked for. But who
+ * wants one block only does not need a free one. */
+static uint32_t find_block(unsigned kind, unsigned cls)
+{
+	uint32_t index = swept(GCDUNE_ROOMY, kind, cls);
+
+	for (unsigned n = 0; index == GCDUNE_NO_BLOCK && n < SWEEP_PIECES && heap->sweeping; n++) {
+		gcdune_sweep_some(SWEEP_PIECE);
+		index = swept(GCDUNE_ROOMY, kind, cls);
+	}
+	if (index == GCDUNE_NO_BLOCK && !heap->busy[kind][cls])
+		index = swept(GCDUNE_FULLER, kind, cls);
+	if (index == GCDUNE_NO_BLOCK)
+		index = fresh(kind, cls, gcdune_block_take_dirty);
+	if (index == GCDUNE_NO_BLOCK)
+		index = swept(GCDUNE_FULLER, kind, cls);
+	if (index == GCDUNE_NO_BLOCK)
+		index = fresh(kind, cls, gcdune_block_take);
+	heap->busy[kind][cls] = true;
+	return index;
+}
+
 /* A block whose slots may be free becomes the run's open block. */
 static bool next_block(struct gcdune_run *run, unsigned kind, unsigned cls)
 {
-	uint32_t index, states;
-
 	pthread_mutex_lock(&heap->lock);
 	if (run->block != GCDUNE_NO_BLOCK)
 		gcdune_block_close(run->block);
 	run->block = GCDUNE_NO_BLOCK;
-	index = gcdune_sweep_pop(kind, cls);
-	for (unsigned n = 0; index == GCDUNE_NO_BLOCK && n < SWEEP_PIECES && heap->sweeping; n++) {
-		gcdune_sweep_some(SWEEP_PIECE);
-		index = gcdune_sweep_pop(kind, cls);
-	}
-	if (index == GCDUNE_NO_BLOCK) {
-		states = gcdune_states_take(cls);
-		if (states)
-			index = gcdune_block_take(gcdune_block_space(kind), 1);
-		if (index != GCDUNE_NO_BLOCK)
-			make_small(index, kind, cls, states);
-		else if (states)
-			gcdune_states_give(cls, states);
-	} else {
-		heap->spans[index].clean = 0;
-	}
+	uint32_t index = find_block(kind, cls);
+
 	if (index != GCDUNE_NO_BLOCK) {
 		run->block = index;
 		gcdune_block_used(&heap->blocks[index]);
@@ -110,7 +144,8 @@ static bool next_run(struct gcdune_thread *thread, struct gcdune_cursor *cursor,
 	char *base = (char *)gcdune_block_address(run->block);
 	char *first = base + begin * size, *last = base + end * size;
 
-	if (__builtin_expect(heap->spans[run->block].watch, 0))
+	/* The call interrupts other processors; a short run had better take its faults. */
+	if (__builtin_expect(heap->spans[run->block].watch, 0) && last - first >= FILL_LEAST)
 		gcdune_remark_fill(run->block, run->block + 1);
 	run->slot = (uint16_t)end;
 	/* In this order: gcdune_thread_reserve tells why. */

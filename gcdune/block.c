@@ -148,6 +148,7 @@ static void run_cut(uint32_t first, uint32_t index, uint32_t count)
 	/* No longer free to the neighbours' eyes, and not yet anything else. */
 	for (uint32_t i = index; i < index + count; i++) {
 		heap->blocks[i].use = GCDUNE_USE_NONE;
+		heap->spans[i].age = 0;
 		if (!heap->spans[i].clean)
 			heap->blocks_dirty--;
 	}
@@ -262,6 +263,24 @@ uint32_t gcdune_block_take(unsigned which, uint32_t count)
 		return GCDUNE_NO_BLOCK;
 	run_cut(run, run, count);
 	return run;
+}
+
+uint32_t gcdune_block_take_dirty(unsigned which, uint32_t count)
+{
+	const struct gcdune_space *space = &heap->spaces[which];
+	unsigned tries = 0;
+
+	/* Short runs first: they come and go with small objects. */
+	for (uint32_t bins = heap->blocks_dirty ? space->bins_used : 0; bins; bins &= bins - 1) {
+		for (uint32_t run = space->bins[__builtin_ctz(bins)]; run != GCDUNE_NO_BLOCK && tries < SEARCH;
+		     run = heap->spans[run].next, tries++) {
+			if (heap->spans[run].length < count || count_clean(run, count) || !make_room(run, count))
+				continue;
+			run_cut(run, run, count);
+			return run;
+		}
+	}
+	return GCDUNE_NO_BLOCK;
 }
 
 bool gcdune_block_take_at(uint32_t index, uint32_t count)

@@ -49,7 +49,7 @@ static void child(void)
 
 	gcdune_backtrace_unlock();
 	gcdune_meta_after_fork();
-	pthread_mutex_init(&gcdune_heap.lock, NULL);
+	gcdune_heap_lock_init();
 	gcdune_finalize_after_fork();
 	gcdune_mark_after_fork();
 	gcdune_thread_after_fork();

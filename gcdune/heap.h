@@ -104,7 +104,7 @@ struct gcdune_span {
 	uint32_t next, prev; /* free run: neighbours in its bin; SMALL: next on the sweep list */
 	uint8_t cls;	     /* SMALL */
 	uint8_t clean;	     /* free: its memory is known to be zero and to cost nothing */
-	uint8_t age;	     /* free: collections since it was freed, saturating */
+	uint8_t age;	     /* collections since it was freed, or its free slots began to be filled, saturating */
 	uint8_t watch; /* GCDUNE_WATCH_*: the first writes to its pages are recorded, for all we know (remark.c) */
 	uint32_t turns; /* SMALL: changes of OPEN, counted (gcdune_thread_reserve) */
 };
@@ -135,6 +135,9 @@ struct gcdune_kind_info {
 	gcdune_mark_fn mark;
 	void *arg;
 };
+
+/* Blocks that were mostly free when they were swept, and others. */
+enum { GCDUNE_ROOMY, GCDUNE_FULLER, GCDUNE_ROOMS };
 
 /* A growing end of the reservation. */
 enum { GCDUNE_SPACE_SCANNED, GCDUNE_SPACE_LEAF, GCDUNE_SPACES };
@@ -170,7 +173,8 @@ struct gcdune_heap {
 	/* Under lock. */
 	pthread_mutex_t lock;
 	struct gcdune_space spaces[GCDUNE_SPACES];
-	uint32_t sweep[GCDUNE_KIND_MAX][GCDUNE_CLASSES]; /* sweep lists: blocks that may have free slots */
+	uint32_t sweep[GCDUNE_ROOMS][GCDUNE_KIND_MAX][GCDUNE_CLASSES]; /* sweep lists: blocks that may have free slots */
+	bool busy[GCDUNE_KIND_MAX][GCDUNE_CLASSES];		       /* since the last cycle some thread took a block */
 	uint32_t states_next, states_committed;		 /* in units */
 	uint32_t states_free[GCDUNE_CLASSES]; /* chunks to be had again, linked through their first word; 0 ends */
 	size_t blocks_committed;
@@ -202,6 +206,7 @@ struct gcdune_heap {
 };
 
 extern struct gcdune_heap gcdune_heap __attribute__((visibility("hidden")));
+void gcdune_heap_lock_init(void); /* init.c */
 
 /* ---- Size classes (class.c) ---------------------------------------------------------------- */
 

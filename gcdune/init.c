@@ -42,6 +42,17 @@ static size_t reserve_size(void)
 	return left != SIZE_MAX && size > left / 2 ? left / 2 : size;
 }
 
+/* Held for microseconds, and taken again and again by the sweep: who waits spins, or it would get nothing before that ends. */
+void gcdune_heap_lock_init(void)
+{
+	pthread_mutexattr_t attributes;
+
+	pthread_mutexattr_init(&attributes);
+	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP);
+	pthread_mutex_init(&gcdune_heap.lock, &attributes);
+	pthread_mutexattr_destroy(&attributes);
+}
+
 static int start(void)
 {
 	struct gcdune_heap *heap = &gcdune_heap;
@@ -51,7 +62,7 @@ static int start(void)
 	if (gcdune_options.torture)
 		heap->slow = 1;
 	gcdune_class_init();
-	pthread_mutex_init(&heap->lock, NULL);
+	gcdune_heap_lock_init();
 	memset(heap->sweep, 0xff, sizeof heap->sweep);
 	error = gcdune_block_init(reserve_size());
 	if (error) {

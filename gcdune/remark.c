@@ -23,6 +23,7 @@
 
 #include "dirty/dirty.h"
 #include "options.h"
+#include "sweep.h"
 #include "verify.h"
 
 static struct gcdune_heap *const heap = &gcdune_heap;
@@ -98,7 +99,43 @@ static bool is_unarmed(uint32_t i)
 	return in_use(i) && !(watch(i) & GCDUNE_WATCH_ARMED);
 }
 
+static uint32_t head_of(uint32_t i)
+{
+	return __atomic_load_n(&heap->blocks[i].use, __ATOMIC_ACQUIRE) == GCDUNE_USE_TAIL ? heap->spans[i].head : i;
+}
+
+/* Most of what is new is dead, and arming it, and disarming it afterwards, would be for nothing. It counts as written
+ * until the marker has been there and preclean finds what is marked. */
+static bool is_to_be_armed(uint32_t i)
+{
+	return is_unarmed(i) && heap->spans[head_of(i)].age > 0;
+}
+
+/* Only marked objects are scanned again. A block that gets its first one later is found in the next round, or in the
+ * pause. */
+static bool has_marked(uint32_t i)
+{
+	if (!in_use(i))
+		return false;
+	const struct gcdune_block *block = &heap->blocks[head_of(i)];
+
+	return __atomic_load_n(block->use == GCDUNE_USE_LARGE ? gcdune_block_states(block) : &block->color,
+			       __ATOMIC_ACQUIRE) == heap->black;
+}
+
 static bool arm_minor; /* the cycle that begins is minor */
+
+static bool is_left_unarmed(uint32_t i)
+{
+	return is_unarmed(i) && !is_to_be_armed(i);
+}
+
+static int count_whole(uint32_t from, uint32_t to)
+{
+	for (uint32_t i = from; i < to; i++)
+		change_watch(i, GCDUNE_WATCH_WHOLE, 0);
+	return 0;
+}
 
 /* Gaps that were armed before lose what they had to report. */
 static int arm(uint32_t from, uint32_t to)
@@ -127,7 +164,9 @@ bool gcdune_remark_arm(bool minor)
 	if (gcdune_dirty_begin(heap->base, gcdune_block_address(limit)))
 		return false;
 	/* What is armed already has only more to report. What comes into use later is not armed, and counts as written. */
-	int error = each_run(0, end, is_unarmed, arm);
+	if (minor)
+		each_run(0, end, is_left_unarmed, count_whole);
+	int error = each_run(0, end, is_to_be_armed, arm);
 
 	gcdune_dirty_settle();
 	if (!error)
@@ -137,7 +176,8 @@ bool gcdune_remark_arm(bool minor)
 }
 
 /* Blocks in which nothing was written all through the cycle stay armed: likely they are written to as little until the
- * next, and arming and disarming cost a fifth of a fault for each page (make bench-dirty). But dead ones will be filled anew. */
+ * next, and arming and disarming cost a fifth of a fault for each page (make bench-dirty). But those that are mostly free
+ * will be filled anew. */
 static bool is_to_be_disarmed(uint32_t i)
 {
 	const struct gcdune_block *block = &heap->blocks[i];
@@ -148,7 +188,7 @@ static bool is_to_be_disarmed(uint32_t i)
 	if (w & GCDUNE_WATCH_DIRTY)
 		return true;
 	if (block->use == GCDUNE_USE_SMALL)
-		return !gcdune_color_lives(block->color);
+		return !gcdune_color_lives(block->color) || gcdune_sweep_is_roomy(block);
 	if (block->use == GCDUNE_USE_TAIL)
 		block = &heap->blocks[heap->spans[i].head];
 	return block->use != GCDUNE_USE_LARGE || !gcdune_color_lives(*gcdune_block_states(block));
@@ -211,10 +251,10 @@ static int gather_range(uint32_t first, uint32_t last)
 void gcdune_remark_push(void)
 {
 	if (!gcdune_mark_is_stopped()) {
-		each_run(0, edge(), in_use, gather_range);
+		each_run(0, edge(), has_marked, gather_range);
 		gcdune_dirty_settle();
 	}
-	each_run(0, edge(), in_use, push_range);
+	each_run(0, edge(), has_marked, push_range);
 }
 
 void gcdune_remark_stopped(void)
@@ -222,7 +262,7 @@ void gcdune_remark_stopped(void)
 	if (gcdune_options.verify)
 		gcdune_verify_minor_begin(edge());
 	stopped_minor = true;
-	each_run(0, edge(), in_use, push_range);
+	each_run(0, edge(), has_marked, push_range);
 	gcdune_mark_run();
 	stopped_minor = false;
 }
@@ -268,12 +308,13 @@ static __attribute__((no_sanitize("address", "thread"))) void scan_part(struct g
 	}
 }
 
-/* The part of a marked object that lies on the page. */
-static void scan_on_page(struct gcdune_marker *m, const struct gcdune_ref *ref, uintptr_t page)
+/* The part of a marked object that lies between FROM and TO. */
+static void scan_on_page(struct gcdune_marker *m, const struct gcdune_ref *ref, uintptr_t from, uintptr_t to)
 {
 	uintptr_t begin = (uintptr_t)ref->object, end = begin + gcdune_ref_size(ref);
-	uintptr_t from = begin > page ? begin : page, to = end < page + GCDUNE_PAGE ? end : page + GCDUNE_PAGE;
 
+	from = begin > from ? begin : from;
+	to = end < to ? end : to;
 	m->source = ref->block;
 	switch (heap->kinds[__atomic_load_n(&ref->block->kind, __ATOMIC_ACQUIRE)].scan) {
 	case GCDUNE_SCAN_NONE:
@@ -296,68 +337,57 @@ static void scan_on_page(struct gcdune_marker *m, const struct gcdune_ref *ref, 
 	}
 }
 
-static void small_page(struct gcdune_marker *m, uint32_t index, struct gcdune_block *block, uintptr_t page)
+/* What lies of marked objects between FROM and TO, both in the block. Neighbours are scanned at one go: in a block of cells
+ * there are thousands. */
+static void small_part(struct gcdune_marker *m, uint32_t index, struct gcdune_block *block, uintptr_t from, uintptr_t to)
 {
 	size_t size = block->granules * GCDUNE_GRANULE;
 	uintptr_t base = gcdune_block_address(index);
-	unsigned first = (unsigned)((page - base) / size), last = (unsigned)((page + GCDUNE_PAGE - 1 - base) / size);
+	unsigned slot = (unsigned)((from - base) / size), end = (unsigned)((to - 1 - base) / size) + 1;
 	uint8_t *states = gcdune_block_states(block);
 
-	if (last >= block->nslots)
-		last = block->nslots - 1u;
-	for (unsigned slot = first; slot <= last && slot < block->nslots; slot++) {
-		if (__atomic_load_n(states + slot, __ATOMIC_ACQUIRE) != m->black)
+	if (end > block->nslots)
+		end = block->nslots;
+	m->source = block;
+	while (slot < end) {
+		if (__atomic_load_n(states + slot, __ATOMIC_ACQUIRE) != m->black) {
+			slot++;
 			continue;
-		struct gcdune_ref ref = {(char *)base + slot * size, states + slot, block};
+		}
+		if (!(block->flags & GCDUNE_BLOCK_WORDS)) {
+			struct gcdune_ref ref = {(char *)base + slot * size, states + slot, block};
 
-		scan_on_page(m, &ref, page);
+			scan_on_page(m, &ref, from, to);
+			slot++;
+			continue;
+		}
+		uintptr_t begin = base + slot * size;
+
+		while (slot < end && __atomic_load_n(states + slot, __ATOMIC_ACQUIRE) == m->black)
+			slot++;
+		uintptr_t stop = base + slot * size;
+
+		scan_part(m, begin > from ? begin : from, stop < to ? stop : to);
 	}
 }
 
-static void scan_page(struct gcdune_marker *m, uintptr_t page)
+/* [FROM, TO) lies in one block: pages that may have been written. */
+static void scan_pages(struct gcdune_marker *m, uintptr_t from, uintptr_t to)
 {
-	uint32_t index = (uint32_t)((page - heap->base) >> GCDUNE_BLOCK_SHIFT);
+	uint32_t index = (uint32_t)((from - heap->base) >> GCDUNE_BLOCK_SHIFT);
 	struct gcdune_block *block = &heap->blocks[index];
 	uint8_t use = __atomic_load_n(&block->use, __ATOMIC_ACQUIRE);
 
 	if (use == GCDUNE_USE_SMALL) {
 		if (__atomic_load_n(&block->color, __ATOMIC_ACQUIRE) == m->black) /* else nothing in it is marked */
-			small_page(m, index, block, page);
+			small_part(m, index, block, from, to);
 	} else if (use == GCDUNE_USE_LARGE || use == GCDUNE_USE_TAIL) {
 		struct gcdune_ref ref;
 
-		if (gcdune_resolve(page, &ref) && __atomic_load_n(ref.state, __ATOMIC_ACQUIRE) == m->black)
-			scan_on_page(m, &ref, page);
-	}
-}
-
-/* All marked objects in a block, or the part of one in it. */
-static void scan_whole(struct gcdune_marker *m, uint32_t index)
-{
-	struct gcdune_block *block = &heap->blocks[index];
-	uintptr_t base = gcdune_block_address(index);
-
-	if (__atomic_load_n(&block->use, __ATOMIC_ACQUIRE) != GCDUNE_USE_SMALL || !(block->flags & GCDUNE_BLOCK_WORDS)) {
-		for (uintptr_t page = base; page < base + GCDUNE_BLOCK; page += GCDUNE_PAGE)
-			scan_page(m, page);
-		return;
-	}
-	if (__atomic_load_n(&block->color, __ATOMIC_ACQUIRE) != m->black)
-		return;
-	const uint8_t *states = gcdune_block_states(block);
-	size_t size = block->granules * GCDUNE_GRANULE;
-	unsigned n = block->nslots;
-
-	m->source = block;
-	for (unsigned slot = 0; slot < n;) {
-		unsigned first = slot;
-
-		while (slot < n && __atomic_load_n(states + slot, __ATOMIC_ACQUIRE) == m->black)
-			slot++;
-		if (slot > first)
-			scan_part(m, base + first * size, base + slot * size);
-		else
-			slot++;
+		/* A typed object is scanned page by page, and one with a callback once for each. */
+		for (uintptr_t page = from; page < to; page += GCDUNE_PAGE)
+			if (gcdune_resolve(page, &ref) && __atomic_load_n(ref.state, __ATOMIC_ACQUIRE) == m->black)
+				scan_on_page(m, &ref, page, page + GCDUNE_PAGE);
 	}
 }
 
@@ -371,13 +401,17 @@ static size_t scan_dirty(struct gcdune_marker *m, uint32_t index, unsigned bits,
 {
 	uintptr_t base = gcdune_block_address(index);
 
-	change_watch(index, (rearm ? GCDUNE_WATCH_ARMED : 0) | GCDUNE_WATCH_DIRTY, rearm ? 0 : GCDUNE_WATCH_ARMED);
-	for (unsigned word = bits; word; word &= word - 1) {
-		uintptr_t page = base + (unsigned)__builtin_ctz(word) * GCDUNE_PAGE;
+	uint8_t dirty = watch(index) & GCDUNE_WATCH_ARMED ? GCDUNE_WATCH_DIRTY : 0; /* else it may not have been written */
+
+	change_watch(index, dirty | (rearm ? GCDUNE_WATCH_ARMED : 0), rearm ? 0 : GCDUNE_WATCH_ARMED);
+	for (unsigned rest = bits; rest;) {
+		unsigned first = (unsigned)__builtin_ctz(rest), n = (unsigned)__builtin_ctz(~(rest >> first));
+		uintptr_t page = base + first * GCDUNE_PAGE;
 
 		if (__builtin_expect(gcdune_options.verify, 0))
-			gcdune_verify_looked_at(page, 1);
-		scan_page(m, page);
+			gcdune_verify_looked_at(page, n);
+		scan_pages(m, page, page + n * GCDUNE_PAGE);
+		rest &= ~(((1u << n) - 1) << first);
 	}
 	return (size_t)__builtin_popcount(bits);
 }
@@ -406,7 +440,7 @@ void gcdune_remark_range(struct gcdune_marker *m, uintptr_t begin, size_t pages)
 			if (__builtin_expect(gcdune_options.verify, 0))
 				gcdune_verify_looked_at(begin + k * GCDUNE_BLOCK, BLOCK_PAGES);
 			change_watch(first + k, 0, GCDUNE_WATCH_WHOLE);
-			scan_whole(m, first + k);
+			scan_pages(m, begin + k * GCDUNE_BLOCK, begin + (k + 1) * GCDUNE_BLOCK);
 			found += stopped_minor ? 0 : BLOCK_PAGES;
 		} else if (of_block) {
 			found += scan_dirty(m, first + k, of_block, rearm);

@@ -31,11 +31,16 @@ static unsigned taken16(const uint8_t *states, const struct taken *t)
 	return (unsigned)_mm_movemask_epi8(_mm_or_si128(a, b));
 }
 
+static struct taken taken_now(void)
+{
+	return (struct taken){_mm_set1_epi8((char)heap->color), _mm_set1_epi8((char)heap->white),
+			      _mm_set1_epi8((char)heap->black), _mm_set1_epi8((char)GCDUNE_COLOR_FREED)};
+}
+
 bool gcdune_sweep_run(const struct gcdune_block *block, unsigned from, unsigned *begin, unsigned *end)
 {
 	const uint8_t *states = gcdune_block_states(block);
-	const struct taken t = {_mm_set1_epi8((char)heap->color), _mm_set1_epi8((char)heap->white),
-				_mm_set1_epi8((char)heap->black), _mm_set1_epi8((char)GCDUNE_COLOR_FREED)};
+	const struct taken t = taken_now();
 	unsigned n = block->nslots, i = from & ~15u, mask, first;
 
 	if (from >= n)
@@ -64,7 +69,19 @@ bool gcdune_sweep_run(const struct gcdune_block *block, unsigned from, unsigned 
 	return true;
 }
 
-static uint32_t tails[GCDUNE_KIND_MAX][GCDUNE_CLASSES]; /* of the lists; of an empty one, anything */
+bool gcdune_sweep_is_roomy(const struct gcdune_block *block)
+{
+	const uint8_t *states = gcdune_block_states(block);
+	const struct taken t = taken_now();
+	unsigned n = 0;
+
+	/* Beyond the last slot nothing is ever taken. */
+	for (unsigned i = 0; i < block->nslots; i += 16)
+		n += (unsigned)__builtin_popcount(taken16(states + i, &t));
+	return n < block->nslots / 2u;
+}
+
+static uint32_t tails[GCDUNE_ROOMS][GCDUNE_KIND_MAX][GCDUNE_CLASSES]; /* of the lists; of an empty one, anything */
 
 static bool unswept(uint32_t index)
 {
@@ -77,33 +94,35 @@ void gcdune_sweep_list(uint32_t index)
 		return;
 	struct gcdune_block *block = &heap->blocks[index];
 	unsigned kind = block->kind, cls = heap->spans[index].cls;
-	uint32_t *head = &heap->sweep[kind][cls];
+	uint32_t *head = &heap->sweep[GCDUNE_ROOMY][kind][cls]; /* what the program frees it will want again */
 
 	gcdune_block_flag(block, GCDUNE_BLOCK_LISTED, 0);
 	heap->spans[index].next = *head;
 	if (*head == GCDUNE_NO_BLOCK)
-		tails[kind][cls] = index;
+		tails[GCDUNE_ROOMY][kind][cls] = index;
 	*head = index;
 }
 
-/* In the order of addresses: low blocks fill first, high ones become free. */
+/* In the order of addresses: low blocks fill first, high ones become free. Those with little room come last of all: where
+ * what is new lies together, most of it dies together, and little that is old lies on pages that are written. */
 static void list_last(uint32_t index)
 {
 	struct gcdune_block *block = &heap->blocks[index];
 	unsigned kind = block->kind, cls = heap->spans[index].cls;
+	unsigned room = gcdune_sweep_is_roomy(block) ? GCDUNE_ROOMY : GCDUNE_FULLER;
 
-	if (heap->sweep[kind][cls] == GCDUNE_NO_BLOCK)
-		heap->sweep[kind][cls] = index;
+	if (heap->sweep[room][kind][cls] == GCDUNE_NO_BLOCK)
+		heap->sweep[room][kind][cls] = index;
 	else
-		heap->spans[tails[kind][cls]].next = index;
+		heap->spans[tails[room][kind][cls]].next = index;
 	heap->spans[index].next = GCDUNE_NO_BLOCK;
-	tails[kind][cls] = index;
+	tails[room][kind][cls] = index;
 	gcdune_block_flag(block, GCDUNE_BLOCK_LISTED, 0);
 }
 
-uint32_t gcdune_sweep_pop(unsigned kind, unsigned cls)
+uint32_t gcdune_sweep_pop(unsigned room, unsigned kind, unsigned cls)
 {
-	uint32_t *head = &heap->sweep[kind][cls];
+	uint32_t *head = &heap->sweep[room][kind][cls];
 	uint32_t index = *head;
 
 	if (index != GCDUNE_NO_BLOCK) {
@@ -116,6 +135,7 @@ uint32_t gcdune_sweep_pop(unsigned kind, unsigned cls)
 void gcdune_sweep_begin(bool concurrent)
 {
 	memset(heap->sweep, 0xff, sizeof heap->sweep);
+	memset(heap->busy, 0, sizeof heap->busy);
 	heap->swept = 0;
 	heap->disarmed = concurrent ? 0 : heap->nblocks;
 	heap->sweeping = true;
@@ -131,6 +151,7 @@ static void sweep_block(uint32_t i)
 		span->age += span->age < 255;
 		break;
 	case GCDUNE_USE_SMALL:
+		span->age += span->age < 255;
 		if (block->flags & GCDUNE_BLOCK_OPEN) {
 			gcdune_block_flag(block, 0, GCDUNE_BLOCK_LISTED);
 			break;
@@ -145,6 +166,7 @@ static void sweep_block(uint32_t i)
 		gcdune_block_give(i, 1);
 		break;
 	case GCDUNE_USE_LARGE:
+		span->age += span->age < 255;
 		if (gcdune_color_lives(*gcdune_block_states(block)))
 			break;
 		if (heap->kinds[block->kind].pinned)
@@ -186,11 +208,30 @@ bool gcdune_sweep_some(unsigned count)
 /* Blocks under one hold of the lock: some microseconds. */
 enum { PIECE = 64 };
 
+/* Pages that are next to be swept are no longer tracked. Without the lock, for it takes long. A thread that sweeps ahead may
+ * do the same, and use the block already; no page is armed before the next cycle, so it has no more than to do it twice. */
+static void disarm_ahead(void)
+{
+	pthread_mutex_lock(&heap->lock);
+	uint32_t edge = heap->spaces[GCDUNE_SPACE_SCANNED].edge;
+	uint32_t from = heap->disarmed, to = from + PIECE < edge ? from + PIECE : edge;
+
+	pthread_mutex_unlock(&heap->lock);
+	if (from >= to)
+		return;
+	gcdune_remark_disarm(from, to);
+	pthread_mutex_lock(&heap->lock);
+	if (heap->disarmed < to)
+		heap->disarmed = to;
+	pthread_mutex_unlock(&heap->lock);
+}
+
 void gcdune_sweep_finish(void)
 {
 	bool more;
 
 	do {
+		disarm_ahead();
 		pthread_mutex_lock(&heap->lock);
 		more = gcdune_sweep_some(PIECE);
 		pthread_mutex_unlock(&heap->lock);

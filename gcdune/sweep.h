@@ -7,6 +7,9 @@
 /* The next run of free slots of a block at or after FROM: sets *BEGIN and *END. False: none. The block's owner. */
 bool gcdune_sweep_run(const struct gcdune_block *block, unsigned from, unsigned *begin, unsigned *end);
 
+/* Whether more than half of a block's slots are free. */
+bool gcdune_sweep_is_roomy(const struct gcdune_block *block);
+
 /* After marking, world stopped: all blocks are to be swept anew. CONCURRENT: their pages are tracked. */
 void gcdune_sweep_begin(bool concurrent);
 /* Sweeps COUNT blocks: stops tracking their pages, frees those without a live object, and puts others on the sweep lists. False: all are done.
@@ -23,7 +26,7 @@ void gcdune_sweep_unwhiten(void);
 
 /* Puts a block that is neither OPEN nor LISTED on its list, unless the sweep is still to come by. heap.lock. */
 void gcdune_sweep_list(uint32_t index);
-/* Takes a block off the list of KIND and CLS, or GCDUNE_NO_BLOCK. heap.lock. */
-uint32_t gcdune_sweep_pop(unsigned kind, unsigned cls);
+/* Takes a block off the list of ROOM (GCDUNE_ROOMY, ...), KIND and CLS, or GCDUNE_NO_BLOCK. heap.lock. */
+uint32_t gcdune_sweep_pop(unsigned room, unsigned kind, unsigned cls);
 
 #endif

@@ -224,11 +224,14 @@ void gcdune_verify_marked(void)
 void gcdune_verify_swept(void)
 {
 	gcdune_block_verify();
-	for (unsigned kind = 0; kind < GCDUNE_KIND_MAX; kind++)
-		for (unsigned cls = 0; cls < GCDUNE_CLASSES; cls++)
-			for (uint32_t i = heap->sweep[kind][cls]; i != GCDUNE_NO_BLOCK; i = heap->spans[i].next)
-				if (heap->blocks[i].use != GCDUNE_USE_SMALL || heap->blocks[i].kind != kind ||
-				    heap->spans[i].cls != cls || !(heap->blocks[i].flags & GCDUNE_BLOCK_LISTED) ||
-				    heap->blocks[i].flags & GCDUNE_BLOCK_OPEN)
-					gcdune_panic("verify: block %u is on the wrong sweep list", i);
+	for (unsigned list = 0; list < GCDUNE_ROOMS * GCDUNE_KIND_MAX * GCDUNE_CLASSES; list++) {
+		unsigned cls = list % GCDUNE_CLASSES, kind = list / GCDUNE_CLASSES % GCDUNE_KIND_MAX;
+		unsigned room = list / GCDUNE_CLASSES / GCDUNE_KIND_MAX;
+
+		for (uint32_t i = heap->sweep[room][kind][cls]; i != GCDUNE_NO_BLOCK; i = heap->spans[i].next)
+			if (heap->blocks[i].use != GCDUNE_USE_SMALL || heap->blocks[i].kind != kind ||
+			    heap->spans[i].cls != cls || !(heap->blocks[i].flags & GCDUNE_BLOCK_LISTED) ||
+			    heap->blocks[i].flags & GCDUNE_BLOCK_OPEN)
+				gcdune_panic("verify: block %u is on the wrong sweep list", i);
+	}
 }

@@ -74,6 +74,12 @@ void gcdune_dirty_check_take(uintptr_t begin, size_t pages, const uint64_t *bits
 	}
 }
 
+void gcdune_dirty_check_forget(void)
+{
+	if (sums)
+		memset(sums, 0, sums_size);
+}
+
 void gcdune_dirty_check_end(uintptr_t begin, uintptr_t end)
 {
 	for (size_t page = page_of(begin); page < page_of(end) && page < npages; page++)

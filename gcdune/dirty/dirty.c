@@ -199,5 +199,6 @@ void gcdune_dirty_after_fork(void)
 	pthread_mutex_init(&lock, NULL);
 	if (source && is_open)
 		source->after_fork();
+	gcdune_dirty_check_forget();
 	is_open = false;
 }

@@ -87,5 +87,6 @@ const char *gcdune_dirty_selftest(const struct gcdune_dirty_source *source);
 void gcdune_dirty_check_track(uintptr_t begin, uintptr_t end);
 void gcdune_dirty_check_take(uintptr_t begin, size_t pages, const uint64_t *bits, bool rearm);
 void gcdune_dirty_check_end(uintptr_t begin, uintptr_t end);
+void gcdune_dirty_check_forget(void);
 
 #endif
