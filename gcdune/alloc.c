@@ -57,7 +57,7 @@ static void make_small(uint32_t index, unsigned kind, unsigned cls, uint32_t sta
 }
 
 /* Free memory in one piece that is worth a call for its pages not to be tracked any more. */
-static const ptrdiff_t FILL_LEAST = 8 * GCDUNE_PAGE;
+static const ptrdiff_t FILL_LEAST = 2 * GCDUNE_PAGE;
 
 /* A block that TAKE finds. */
 static uint32_t fresh(unsigned kind, unsigned cls, uint32_t (*take)(unsigned space, uint32_t count))
@@ -84,8 +84,8 @@ static uint32_t swept(unsigned room, unsigned kind, unsigned cls)
 	return index;
 }
 
-/* What is mostly free; then what is free and at hand; then what is not so free; then what has to be asked for. But who
- * wants one block only does not need a free one. */
+/* What has much room; then what is free and at hand; then what has little; then what has to be asked for. But who wants one
+ * block only does not need a free one. */
 static uint32_t find_block(unsigned kind, unsigned cls)
 {
 	uint32_t index = swept(GCDUNE_ROOMY, kind, cls);

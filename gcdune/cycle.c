@@ -335,7 +335,7 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 				minor_ns -= minor_ns / 4;
 			weigh(!minor && !concurrent ? last_ns - gcdune_stats_start() - pause_record.start_ns : 0);
 			gcdune_mark_end(gcdune_pacer_cycle_end(concurrent, minor_can_follow(again), marked.bytes, cpu));
-			gcdune_sweep_begin(concurrent);
+			gcdune_sweep_begin();
 			if (gcdune_options.verify)
 				gcdune_verify_swept();
 			heap->collections++;
@@ -348,7 +348,7 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			phase = SWEEP;
 			break;
 		case SWEEP:
-			gcdune_sweep_finish();
+			gcdune_sweep_finish(concurrent);
 			if (concurrent)
 				gcdune_roots_forget();
 			gcdune_pacer_release(false);

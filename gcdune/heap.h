@@ -136,7 +136,7 @@ struct gcdune_kind_info {
 	void *arg;
 };
 
-/* Blocks that were mostly free when they were swept, and others. */
+/* Blocks of which a good part was free when they were swept, and others. */
 enum { GCDUNE_ROOMY, GCDUNE_FULLER, GCDUNE_ROOMS };
 
 /* A growing end of the reservation. */
@@ -186,7 +186,6 @@ struct gcdune_heap {
 	uint64_t released; /* bytes given back to the kernel */
 	_Atomic bool grew; /* an event is due */
 	uint32_t swept;	      /* the sweep has come so far (sweep.c) */
-	uint32_t disarmed;    /* pages of scanned blocks below are no longer tracked, where that matters */
 	bool sweeping;	      /* and is not done */
 
 	/* Pacing (pacer.c). */

@@ -125,18 +125,6 @@ static bool has_marked(uint32_t i)
 
 static bool arm_minor; /* the cycle that begins is minor */
 
-static bool is_left_unarmed(uint32_t i)
-{
-	return is_unarmed(i) && !is_to_be_armed(i);
-}
-
-static int count_whole(uint32_t from, uint32_t to)
-{
-	for (uint32_t i = from; i < to; i++)
-		change_watch(i, GCDUNE_WATCH_WHOLE, 0);
-	return 0;
-}
-
 /* Gaps that were armed before lose what they had to report. */
 static int arm(uint32_t from, uint32_t to)
 {
@@ -164,8 +152,9 @@ bool gcdune_remark_arm(bool minor)
 	if (gcdune_dirty_begin(heap->base, gcdune_block_address(limit)))
 		return false;
 	/* What is armed already has only more to report. What comes into use later is not armed, and counts as written. */
-	if (minor)
-		each_run(0, end, is_left_unarmed, count_whole);
+	for (uint32_t i = 0; minor && i < end; i++)
+		if (is_unarmed(i) && has_marked(i))
+			change_watch(i, GCDUNE_WATCH_WHOLE, 0);
 	int error = each_run(0, end, is_to_be_armed, arm);
 
 	gcdune_dirty_settle();
@@ -176,7 +165,7 @@ bool gcdune_remark_arm(bool minor)
 }
 
 /* Blocks in which nothing was written all through the cycle stay armed: likely they are written to as little until the
- * next, and arming and disarming cost a fifth of a fault for each page (make bench-dirty). But those that are mostly free
+ * next, and arming and disarming cost a fifth of a fault for each page (make bench-dirty). But those with much room
  * will be filled anew. */
 static bool is_to_be_disarmed(uint32_t i)
 {

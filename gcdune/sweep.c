@@ -78,7 +78,7 @@ bool gcdune_sweep_is_roomy(const struct gcdune_block *block)
 	/* Beyond the last slot nothing is ever taken. */
 	for (unsigned i = 0; i < block->nslots; i += 16)
 		n += (unsigned)__builtin_popcount(taken16(states + i, &t));
-	return n < block->nslots / 2u;
+	return n < block->nslots / 4u * 3u;
 }
 
 static uint32_t tails[GCDUNE_ROOMS][GCDUNE_KIND_MAX][GCDUNE_CLASSES]; /* of the lists; of an empty one, anything */
@@ -132,12 +132,11 @@ uint32_t gcdune_sweep_pop(unsigned room, unsigned kind, unsigned cls)
 	return index;
 }
 
-void gcdune_sweep_begin(bool concurrent)
+void gcdune_sweep_begin(void)
 {
 	memset(heap->sweep, 0xff, sizeof heap->sweep);
 	memset(heap->busy, 0, sizeof heap->busy);
 	heap->swept = 0;
-	heap->disarmed = concurrent ? 0 : heap->nblocks;
 	heap->sweeping = true;
 }
 
@@ -177,9 +176,6 @@ static void sweep_block(uint32_t i)
 	}
 }
 
-/* Blocks whose pages are no longer tracked from one call on: some 40 microseconds. */
-enum { DISARM = 32 };
-
 bool gcdune_sweep_some(unsigned count)
 {
 	while (heap->sweeping) {
@@ -191,14 +187,6 @@ bool gcdune_sweep_some(unsigned count)
 		}
 		if (!count--)
 			return true;
-		/* Whoever gets a block from here will write to it. */
-		if (i >= heap->disarmed && i < heap->spaces[GCDUNE_SPACE_SCANNED].edge) {
-			uint32_t to = i + DISARM < heap->spaces[GCDUNE_SPACE_SCANNED].edge ? i + DISARM
-											: heap->spaces[GCDUNE_SPACE_SCANNED].edge;
-
-			gcdune_remark_disarm(i, to);
-			heap->disarmed = to;
-		}
 		heap->swept = i + 1; /* first: what is given back here is behind the sweep */
 		sweep_block(i);
 	}
@@ -208,34 +196,24 @@ bool gcdune_sweep_some(unsigned count)
 /* Blocks under one hold of the lock: some microseconds. */
 enum { PIECE = 64 };
 
-/* Pages that are next to be swept are no longer tracked. Without the lock, for it takes long. A thread that sweeps ahead may
- * do the same, and use the block already; no page is armed before the next cycle, so it has no more than to do it twice. */
-static void disarm_ahead(void)
+void gcdune_sweep_finish(bool tracked)
 {
-	pthread_mutex_lock(&heap->lock);
-	uint32_t edge = heap->spaces[GCDUNE_SPACE_SCANNED].edge;
-	uint32_t from = heap->disarmed, to = from + PIECE < edge ? from + PIECE : edge;
-
-	pthread_mutex_unlock(&heap->lock);
-	if (from >= to)
-		return;
-	gcdune_remark_disarm(from, to);
-	pthread_mutex_lock(&heap->lock);
-	if (heap->disarmed < to)
-		heap->disarmed = to;
-	pthread_mutex_unlock(&heap->lock);
-}
-
-void gcdune_sweep_finish(void)
-{
+	uint32_t at = 0, edge = heap->spaces[GCDUNE_SPACE_SCANNED].edge;
 	bool more;
 
 	do {
-		disarm_ahead();
+		/* Without the lock, for it takes long. A thread that sweeps ahead may have a block before it is disarmed, and
+		 * takes a fault for each page then. */
+		if (tracked && at < edge) {
+			uint32_t to = at + PIECE < edge ? at + PIECE : edge;
+
+			gcdune_remark_disarm(at, to);
+			at = to;
+		}
 		pthread_mutex_lock(&heap->lock);
 		more = gcdune_sweep_some(PIECE);
 		pthread_mutex_unlock(&heap->lock);
-	} while (more);
+	} while (more || (tracked && at < edge));
 }
 
 /* ---- Colours that come round again ---- */

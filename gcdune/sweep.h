@@ -7,16 +7,16 @@
 /* The next run of free slots of a block at or after FROM: sets *BEGIN and *END. False: none. The block's owner. */
 bool gcdune_sweep_run(const struct gcdune_block *block, unsigned from, unsigned *begin, unsigned *end);
 
-/* Whether more than half of a block's slots are free. */
+/* Whether more than a quarter of a block's slots are free. */
 bool gcdune_sweep_is_roomy(const struct gcdune_block *block);
 
-/* After marking, world stopped: all blocks are to be swept anew. CONCURRENT: their pages are tracked. */
-void gcdune_sweep_begin(bool concurrent);
-/* Sweeps COUNT blocks: stops tracking their pages, frees those without a live object, and puts others on the sweep lists. False: all are done.
+/* After marking, world stopped: all blocks are to be swept anew. */
+void gcdune_sweep_begin(void);
+/* Sweeps COUNT blocks: frees those without a live object, and puts others on the sweep lists. False: all are done.
  * heap.lock, or the world stopped. */
 bool gcdune_sweep_some(unsigned count);
-/* The rest, in pieces under heap.lock that no one notices. Threads run. */
-void gcdune_sweep_finish(void);
+/* The rest, and if TRACKED stops tracking pages that will be written to; in pieces under heap.lock that no one notices. Threads run. */
+void gcdune_sweep_finish(bool tracked);
 
 /* Forgets old colours, now and then: a value that is nobody's is made COLOR_FREE before its number comes round again.
  * Threads run. */
