@@ -174,32 +174,35 @@ static void preclean(enum gcdune_cycle_reason reason)
 /* The last minor cycle of a stopped program took so long, in processor time. */
 static uint64_t minor_ns;
 
-/* A whole collection for which the program had better stop. To mark beside it costs twice the processor time, and what
- * threads then lose to faults, short stops and interrupts is no less (guile-compile of make demo: 4 MiB live). */
-enum { SHORT_STOP = 2000000 /* ns */ };
+/* A whole collection for which the program had better stop: by what such stops took, it is shorter than the pause goal. To
+ * mark beside it costs twice the processor time, and what threads then lose to faults, short stops and interrupts is no
+ * less. */
+static uint64_t stop_ns = 400000;	   /* for each MiB, in such collections */
+static size_t weight;			   /* what there was to mark in the last collection */
+static uint64_t survival = 256;		   /* of what was made before it, how much there was; in 256ths */
 
-static uint64_t stop_ns = 400000;   /* for each MiB, in such collections */
-static size_t weight, weight_grown; /* what there is to mark, after the last collection; and by how much more than before */
-
-/* A collection has ended; NS: for how long the program was stopped, if all the time. */
-static void weigh(uint64_t ns)
+/* A collection has ended, of what the program made MADE bytes before; NS: for how long it was stopped, if all the time. */
+static void weigh(uint64_t ns, size_t made)
 {
 	enum { BASE = 128 }; /* KiB: for what does not depend on the heap */
 	size_t before = weight;
 
 	weight = heap->live_bytes - heap->leaf_bytes + heap->root_bytes / 4;
-	weight_grown = weight > before ? weight - before : 0;
+	uint64_t lived = weight > before && made ? MIN((weight - before) * 256 / made, 256) : 0;
+
+	survival = MAX(lived, survival / 4 * 3);
 	if (ns)
 		stop_ns = (stop_ns * 3 + ns * 1024 / ((weight >> 10) + BASE)) / 4;
 	else
-		stop_ns -= stop_ns / 64; /* it may be worth another try some day */
+		stop_ns -= stop_ns / 1024; /* it may be worth another try some day */
 }
 
 static bool is_short(void)
 {
-	size_t bytes = heap->collections ? weight + weight_grown : (size_t)MAX(heap->allocated, 0);
+	size_t bytes = weight + (size_t)MAX(heap->allocated, 0) / 256 * survival;
 
-	return gcdune_options.mode == GCDUNE_MODE_AUTO && (bytes >> 10) * stop_ns >> 10 < SHORT_STOP;
+	return gcdune_options.mode == GCDUNE_MODE_AUTO &&
+	       (bytes >> 10) * stop_ns >> 10 < (uint64_t)gcdune_options.pause_goal * 1000;
 }
 
 /* A minor cycle so short that the program had better stop for it. It looks through blocks that may have been written to at
@@ -333,7 +336,8 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 				minor_ns = cpu;
 			else if (!minor)
 				minor_ns -= minor_ns / 4;
-			weigh(!minor && !concurrent ? last_ns - gcdune_stats_start() - pause_record.start_ns : 0);
+			weigh(!minor && !concurrent ? last_ns - gcdune_stats_start() - pause_record.start_ns : 0,
+			      (size_t)MAX(heap->allocated, 0));
 			gcdune_mark_end(gcdune_pacer_cycle_end(concurrent, minor_can_follow(again), marked.bytes, cpu));
 			gcdune_sweep_begin();
 			if (gcdune_options.verify)

@@ -20,6 +20,7 @@ extern char **environ;
 struct gcdune_options gcdune_options = {
 	.reserve = (size_t)512 << 30,
 	.growth = GCDUNE_GROWTH_DEFAULT,
+	.pause_goal = 2000,
 	.signal = SIGPWR,
 	.hugepages = GCDUNE_HUGE_AUTO,
 	.release = 1,
@@ -48,6 +49,7 @@ static const struct option {
 	{"heap_initial", SIZE, &gcdune_options.heap_initial, true, "a size such as 64M"},
 	{"reserve", SIZE, &gcdune_options.reserve, true, "a size such as 64G"},
 	{"growth", PERCENT, &gcdune_options.growth, false, "a percentage from 10 to 1000"},
+	{"pause_goal", COUNT, &gcdune_options.pause_goal, false, "microseconds"},
 	{"markers", COUNT, &gcdune_options.markers, false, "a number of threads from 1 to 64, 0 to choose"},
 	{"mark_segments", COUNT, &gcdune_options.mark_segments, true, "a number, 0 for no bound"},
 	{"signal", SIGNAL, &gcdune_options.signal, true, "a signal's number or name such as SIGPWR"},

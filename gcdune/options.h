@@ -25,6 +25,7 @@ struct gcdune_options {
 	unsigned verify; /* 1: the heap after marking; 2: also the dirty source */
 	unsigned verify_plant;	/* for tests of verify: unmark one reachable object */
 	unsigned growth;	/* percent */
+	unsigned pause_goal;	/* microseconds; see is_short, cycle.c */
 	unsigned markers;	/* 0: as many as there are cores */
 	unsigned mark_segments; /* 0: as many as it takes; else a bound, for tests of overflow */
 	int signal;
