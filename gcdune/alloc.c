@@ -15,6 +15,7 @@
 
 #include "block.h"
 #include "cycle.h"
+#include "dirty/dirty.h"
 #include "finalize.h"
 #include "mark.h"
 #include "options.h"
@@ -145,7 +146,7 @@ static bool next_run(struct gcdune_thread *thread, struct gcdune_cursor *cursor,
 	char *first = base + begin * size, *last = base + end * size;
 
 	/* The call interrupts other processors; a short run had better take its faults. */
-	if (__builtin_expect(heap->spans[run->block].watch, 0) && last - first >= FILL_LEAST)
+	if (__builtin_expect(heap->spans[run->block].watch, 0) && (last - first >= FILL_LEAST || !gcdune_dirty_late()))
 		gcdune_remark_fill(run->block, run->block + 1);
 	run->slot = (uint16_t)end;
 	/* In this order: gcdune_thread_reserve tells why. */

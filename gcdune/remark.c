@@ -108,7 +108,7 @@ static uint32_t head_of(uint32_t i)
  * until the marker has been there and preclean finds what is marked. */
 static bool is_to_be_armed(uint32_t i)
 {
-	return is_unarmed(i) && heap->spans[head_of(i)].age > 0;
+	return is_unarmed(i) && (heap->spans[head_of(i)].age > 0 || !gcdune_dirty_late());
 }
 
 /* Only marked objects are scanned again. A block that gets its first one later is found in the next round, or in the

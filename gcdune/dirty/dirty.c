@@ -105,6 +105,11 @@ bool gcdune_dirty_rearms(void)
 	return source && source->rearms;
 }
 
+bool gcdune_dirty_late(void)
+{
+	return source && source->late;
+}
+
 bool gcdune_dirty_keeps(void)
 {
 	return source && source->keeps;

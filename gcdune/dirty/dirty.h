@@ -17,6 +17,7 @@ struct gcdune_dirty_source {
 	const char *name;
 	bool anywhere; /* not only the heap: also data segments */
 	bool rearms;   /* take can make pages clean again */
+	bool late;     /* what was never tracked is reported at no cost, and a first write costs less than a call */
 	bool keeps;    /* between cycles a tracked page is as good as any other but for its first write */
 
 	/* Gets ready; 0 or a negative errno. */
@@ -57,6 +58,9 @@ bool gcdune_dirty_usable(void);
 const char *gcdune_dirty_name(void);
 /* Whether take makes pages clean again. */
 bool gcdune_dirty_rearms(void);
+
+/* Whether it is well to track pages only once there is something on them to be tracked. */
+bool gcdune_dirty_late(void);
 
 /* Whether pages may stay tracked between cycles. */
 bool gcdune_dirty_keeps(void);

@@ -169,6 +169,7 @@ const struct gcdune_dirty_source gcdune_dirty_uffd = {
 	.name = "uffd",
 	.anywhere = true,
 	.rearms = true,
+	.late = true,
 	.keeps = true,
 	.open = open_both,
 	.close = close_both,
