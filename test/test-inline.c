@@ -94,15 +94,22 @@ int main(void)
 	for (uintptr_t i = 0; i < 3; i++)
 		threads[i] = thread_start(lists, (void *)(i * 5000));
 	CHECK_EQ(thrd_create(&thread, unattached, (void *)20000), thrd_success);
+#ifdef __SANITIZE_ADDRESS__
+	pid = 0; /* its allocator has a lock that the child would find held by a thread that is no more */
+#else
 	pid = fork();
+#endif
 	if (pid == 0) {
 		sizes();
 		lists(NULL);
+#ifndef __SANITIZE_ADDRESS__
 		_exit(0);
+#endif
 	}
 	for (int i = 0; i < 3; i++)
 		pthread_join(threads[i], NULL);
 	thrd_join(thread, NULL);
-	CHECK_EQ(child_wait(pid), 0);
+	if (pid)
+		CHECK_EQ(child_wait(pid), 0);
 	return 0;
 }

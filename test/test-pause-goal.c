@@ -1,7 +1,7 @@
 /* test-pause-goal.c - GCDUNE_PAUSE_GOAL: with a long one, collections of a small heap stop the program once each; with none,
  * full ones run beside it. The first collections, before anything is known, are not counted.
  *
- * TEST-FLAGS: timeout=60 tsan=no
+ * TEST-FLAGS: timeout=60 tsan=no asan=no
  */
 #include "check.h"
 
