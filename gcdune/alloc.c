@@ -15,6 +15,7 @@
 
 #include "block.h"
 #include "cycle.h"
+#include "dead.h"
 #include "dirty/dirty.h"
 #include "finalize.h"
 #include "mark.h"
@@ -25,9 +26,6 @@
 #include "sweep.h"
 
 static struct gcdune_heap *const heap = &gcdune_heap;
-
-/* Slow paths between two clearings of dead stack; each stands for 2 KiB of objects or so. */
-enum { CLEAR_STACK_EVERY = 16 };
 
 static _Atomic(gcdune_oom_fn) oom_handler;
 
@@ -63,14 +61,16 @@ static const ptrdiff_t FILL_LEAST = 2 * GCDUNE_PAGE;
 /* A block that TAKE finds. */
 static uint32_t fresh(unsigned kind, unsigned cls, uint32_t (*take)(unsigned space, uint32_t count))
 {
-	uint32_t states = gcdune_states_take(cls);
-	uint32_t index = states ? take(gcdune_block_space(kind), 1) : GCDUNE_NO_BLOCK;
+	uint32_t index = take(gcdune_block_space(kind), 1);
+	uint32_t states = index != GCDUNE_NO_BLOCK ? gcdune_states_take(cls) : 0;
 
-	if (index != GCDUNE_NO_BLOCK)
+	if (states) {
 		make_small(index, kind, cls, states);
-	else if (states)
-		gcdune_states_give(cls, states);
-	return index;
+		return index;
+	}
+	if (index != GCDUNE_NO_BLOCK)
+		gcdune_block_give(index, 1);
+	return GCDUNE_NO_BLOCK;
 }
 
 static uint32_t swept(unsigned room, unsigned kind, unsigned cls)
@@ -211,58 +211,6 @@ static void *take(struct gcdune_thread *thread, unsigned kind, unsigned cls)
 	return object;
 }
 
-/* What returned functions left on the stack lies in the frames of those that are called next, in parts that they may
- * not write for a long time, and a dropped structure hangs on to it. So the dead part of the stack is cleared, now and
- * then as far down as the thread is known to have been (an idea of Boehm's collector). Not inlined: its frame is
- * that dead part. */
-static __attribute__((noinline)) void clear_dead_stack(struct gcdune_thread *thread)
-{
-	uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
-	size_t size = 512; /* of this call's, most of the time */
-	const size_t most = 65536;
-
-	if (--thread->until_clear > 0)
-		goto clear;
-	thread->until_clear = CLEAR_STACK_EVERY;
-	size = 1024;
-	if (thread->deepest && thread->deepest < sp && sp < thread->stack_end && thread->deepest > thread->stack_low)
-		size += MIN(sp - thread->deepest, most);
-	thread->deepest = 0;
-clear:;
-	char *dead = __builtin_alloca(size);
-
-	memset(dead, 0, size);
-	__asm__ volatile("" : : "r"(dead) : "memory");
-}
-
-/* The same for vector registers: no caller has anything in them, by the convention, but a copy of an address that some
- * function of ours or of libc's left there may stay as long as a program computes with integers, and a signal that stops
- * the thread saves them all. (linked-list of make demo held up to 350 MiB by that, instead of 100.) */
-static inline void clear_dead_registers(void)
-{
-	static int level = -1;
-
-	if (__builtin_expect(level < 0, 0))
-		level = __builtin_cpu_supports("avx512vl") ? 2 : __builtin_cpu_supports("avx") ? 1 : 0;
-#define CLEAR(n) "pxor %%xmm" #n ", %%xmm" #n "\n\t"
-#define CLEAR_HIGH(n) "vpxord %%xmm" #n ", %%xmm" #n ", %%xmm" #n "\n\t"
-#define DEAD_REGISTERS                                                                                                    \
-	"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", \
-		"xmm14", "xmm15"
-	if (level == 0)
-		__asm__ volatile(CLEAR(0) CLEAR(1) CLEAR(2) CLEAR(3) CLEAR(4) CLEAR(5) CLEAR(6) CLEAR(7) CLEAR(8) CLEAR(9)
-					 CLEAR(10) CLEAR(11) CLEAR(12) CLEAR(13) CLEAR(14) CLEAR(15)::
-						 : DEAD_REGISTERS);
-	else
-		__asm__ volatile("vzeroall" ::: DEAD_REGISTERS);
-	if (level == 2)
-		__asm__ volatile(CLEAR_HIGH(16) CLEAR_HIGH(17) CLEAR_HIGH(18) CLEAR_HIGH(19) CLEAR_HIGH(20) CLEAR_HIGH(21)
-					 CLEAR_HIGH(22) CLEAR_HIGH(23) CLEAR_HIGH(24) CLEAR_HIGH(25) CLEAR_HIGH(26)
-						 CLEAR_HIGH(27) CLEAR_HIGH(28) CLEAR_HIGH(29) CLEAR_HIGH(30)
-							 CLEAR_HIGH(31)::
-						 : DEAD_REGISTERS);
-}
-
 static void note_depth(struct gcdune_thread *thread)
 {
 	uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
@@ -353,15 +301,13 @@ static __attribute__((noinline)) void *alloc_any(size_t size, size_t align, unsi
 	return object ? object : out_of_memory(size);
 }
 
-/* What lies between here and its caller is little, so all that the call leaves behind is below. */
+/* All that the call leaves behind is below this frame. */
 void *gcdune_alloc_any(size_t size, size_t align, unsigned kind)
 {
 	void *object = alloc_any(size, align, kind);
 
-	if (gcdune_thread_self) {
-		clear_dead_stack(gcdune_thread_self);
-		clear_dead_registers();
-	}
+	if (gcdune_thread_self)
+		gcdune_dead_clear(gcdune_thread_self);
 	return object;
 }
 

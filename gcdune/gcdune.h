@@ -73,7 +73,8 @@ void gcdune_collect(void);
 void gcdune_collect_and_release(void);
 
 /* No collection starts between disable and the matching enable; they nest, and count for the whole
- * process. The heap grows instead, and no allocation runs finalizers. gcdune_enable returns -EINVAL when there was no disable. */
+ * process. The heap grows instead, and no allocation runs finalizers. gcdune_enable returns -EINVAL
+ * when there was no disable. */
 void gcdune_disable(void);
 int gcdune_enable(void);
 bool gcdune_is_disabled(void);

@@ -428,7 +428,7 @@ void gcdune_remark_range(struct gcdune_marker *m, uintptr_t begin, size_t pages)
 		if (__builtin_expect(is_whole(first + k), 0)) {
 			if (__builtin_expect(gcdune_options.verify, 0))
 				gcdune_verify_looked_at(begin + k * GCDUNE_BLOCK, BLOCK_PAGES);
-			change_watch(first + k, 0, GCDUNE_WATCH_WHOLE);
+			change_watch(first + k, rearm ? GCDUNE_WATCH_ARMED : 0, GCDUNE_WATCH_WHOLE);
 			scan_pages(m, begin + k * GCDUNE_BLOCK, begin + (k + 1) * GCDUNE_BLOCK);
 			found += stopped_minor ? 0 : BLOCK_PAGES;
 		} else if (of_block) {

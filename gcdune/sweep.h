@@ -15,7 +15,8 @@ void gcdune_sweep_begin(void);
 /* Sweeps COUNT blocks: frees those without a live object, and puts others on the sweep lists. False: all are done.
  * heap.lock, or the world stopped. */
 bool gcdune_sweep_some(unsigned count);
-/* The rest, and if TRACKED stops tracking pages that will be written to; in pieces under heap.lock that no one notices. Threads run. */
+/* The rest, in pieces under heap.lock that no one notices. If TRACKED, pages that will be written to are so no longer.
+ * Threads run. */
 void gcdune_sweep_finish(bool tracked);
 
 /* Forgets old colours, now and then: a value that is nobody's is made COLOR_FREE before its number comes round again.

@@ -57,6 +57,19 @@ UNUSED static char *map_pages(size_t pages)
 	return at;
 }
 
+/* The status of a child that has ended. */
+UNUSED static int wait_for(pid_t pid)
+{
+	int status;
+	pid_t got;
+
+	do
+		got = waitpid(pid, &status, 0);
+	while (got < 0 && errno == EINTR);
+	CHECK_EQ(got, pid);
+	return status;
+}
+
 /* xorshift. */
 UNUSED static uint64_t random_next(uint64_t *state)
 {

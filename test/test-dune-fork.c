@@ -14,18 +14,6 @@ extern char **environ;
 static __thread int local = 3;
 static volatile int stop;
 
-static int wait_for(pid_t pid)
-{
-	int status;
-	pid_t got;
-
-	do
-		got = waitpid(pid, &status, 0);
-	while (got < 0 && errno == EINTR);
-	CHECK_EQ(got, pid);
-	return status;
-}
-
 static void *busy(void *argument)
 {
 	size_t me = (size_t)argument;

@@ -33,18 +33,6 @@ static void *flushes(void *argument)
 	return NULL;
 }
 
-static int wait_for(pid_t pid)
-{
-	int status;
-	pid_t got;
-
-	do
-		got = waitpid(pid, &status, 0);
-	while (got < 0 && errno == EINTR);
-	CHECK_EQ(got, pid);
-	return status;
-}
-
 int main(void)
 {
 	pthread_t thread;
