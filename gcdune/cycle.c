@@ -222,7 +222,11 @@ static bool generational(void)
 
 static bool minor_can_follow(bool again)
 {
-	return !again && generational() && (!is_short() || few_unarmed());
+	if (again || !generational())
+		return false;
+	if (gcdune_options.mode == GCDUNE_MODE_AUTO)
+		return few_unarmed() && minor_ns < MINOR_LONG;
+	return !is_short() || few_unarmed();
 }
 
 /* MINOR: see heap.h. AGAIN: another follows at once. */

@@ -4,7 +4,8 @@
  *
  * A cycle that runs beside the program begins earlier, by what the program allocated during the last one and half as
  * much again. If that is used up before marking is over, threads help to mark, in small pieces, as they allocate, and
- * then sleep in small pieces too (gcdune_pacer_debt).
+ * then sleep in small pieces too (gcdune_pacer_debt), for what will be garbage of it: a heap that only grows needs its memory
+ * whether its program waits or not.
  *
  * In generational mode it also says which cycles are minor. What minor cycles find alive stays, so the room that the last
  * full one left shrinks with each; half of it gone, the next is full. Where marking all of the heap costs hardly more, or
@@ -44,7 +45,21 @@ static uint64_t goal_at; /* when it was set */
 static struct {
 	size_t live, share, room;
 	uint64_t ns; /* of marking */
+	uint64_t allocated; /* from the program's start on */
+	unsigned grew;	    /* by how much live grew, of what was allocated since the one before; in 256ths */
+	unsigned stays;	    /* the less of the last two of these: as much of what is allocated no cycle is going to free */
 } full;
+
+static void note_growth(size_t live)
+{
+	uint64_t total = heap->allocated_before + (uint64_t)MAX(heap->allocated, 0), made = total - full.allocated;
+	unsigned before = full.grew;
+
+	full.grew = made ? (unsigned)(MIN(live - MIN(live, full.live), made) * 256 / made) : 0;
+	full.stays = MIN(full.grew, before);
+	full.allocated = total;
+	full.live = live;
+}
 
 static size_t budget(bool concurrent)
 {
@@ -54,7 +69,7 @@ static size_t budget(bool concurrent)
 	size_t sure = heap->live_bytes - heap->young_bytes / 2, leaf = MIN(sure, heap->leaf_bytes);
 	size_t cost = sure - leaf + leaf / LEAF_SHARE + heap->root_bytes;
 	if (!heap->minor) {
-		full.live = heap->live_bytes - heap->young_bytes / 2;
+		note_growth(sure);
 		full.share = MAX(cost / 100 * gcdune_options.growth, LEAST);
 	}
 	size_t least = MAX(full.live + full.share, heap->live_bytes + LEAST / 4);
@@ -169,7 +184,7 @@ unsigned gcdune_pacer_debt(unsigned *sleep)
 	/* The further it is ahead, the longer; it never waits for the end, which may be far. Half the allowance ahead: 8
 	 * times as long as it runs. */
 	if (!heap->disabled && over > 0) {
-		int64_t eighths = MIN(over * 8 / share, 8);
+		int64_t eighths = MIN(over / 256 * (256 - full.stays) * 8 / share, 8);
 
 		*sleep = (unsigned)MIN(eighths * eighths / 2, 31);
 	}

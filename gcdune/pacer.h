@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GCDUNE_GROWTH_DEFAULT 70
+#define GCDUNE_GROWTH_DEFAULT 75
 
 /* Sets the first trigger and the limit. By gcdune_init. */
 void gcdune_pacer_init(void);

@@ -7,7 +7,7 @@
 
 /* Boehm's default divisor stands for gcdune's default growth, other divisors in proportion. */
 #define DEFAULT_DIVISOR 3
-#define DEFAULT_GROWTH 70
+#define DEFAULT_GROWTH 75
 #define LEAST_GROWTH 10
 
 static void growth_apply(void)
