@@ -173,6 +173,10 @@ static void *take_freed(struct gcdune_run *run, unsigned kind, unsigned cls)
 	return object;
 }
 
+/* What a thread that is to sleep between its allocations is given at a time: so little that it does not run for longer than
+ * it can be made to sleep for in proportion (gcdune_cycle_throttle). */
+enum { THROTTLED_AHEAD = 512 };
+
 /* One object, in a critical section. NULL: no memory. */
 static void *take(struct gcdune_thread *thread, unsigned kind, unsigned cls)
 {
@@ -196,6 +200,9 @@ static void *take(struct gcdune_thread *thread, unsigned kind, unsigned cls)
 			 * pieces all the same: a thread that allocates comes by here now and then (heap.throttle). */
 			bool zero = heap->spans[run->block].clean || gcdune_kind_is_leaf(kind);
 			size_t ahead = zero ? GCDUNE_CLEAN_AHEAD : GCDUNE_CLEAR_AHEAD;
+
+			if (atomic_load_explicit(&heap->throttle, memory_order_relaxed))
+				ahead = THROTTLED_AHEAD;
 			size_t piece = size >= ahead ? size : ahead / size * size;
 
 			if (piece > (size_t)(run->end - cursor->limit))

@@ -133,7 +133,7 @@ static void look_at_stacks(enum gcdune_cycle_reason reason)
  * be short enough. The program makes as much work in a round as it gets time to. Where a round is not shorter than half
  * the one before, threads are made to sleep between allocations; threads that write without allocating cannot be held
  * back, and then the pause takes what is left. Stacks are read when that is cheap compared with what was found. */
-enum { ROUNDS = 40, SHORT = 500000 /* ns */, THROTTLE_MOST = 31 };
+enum { ROUNDS = 40, SHORT = 500000 /* ns */, FEW = 24 /* pages */, THROTTLE_MOST = 31 };
 
 static void preclean(enum gcdune_cycle_reason reason)
 {
@@ -154,9 +154,14 @@ static void preclean(enum gcdune_cycle_reason reason)
 		uint64_t now = gcdune_os_now(), took = now - begin;
 
 		begin = now;
+		size_t pages = gcdune_remark_count();
+
 		cycle_record.rounds++;
-		cycle_record.dirty_pages += gcdune_remark_count();
+		cycle_record.dirty_pages += pages;
 		if (!gcdune_dirty_rearms() || (stacks && took <= SHORT))
+			return;
+		/* What is left is the look for dirty pages itself, which takes its time in a large heap. */
+		if (stacks && pages <= FEW && took > before / 2 && took < 8 * SHORT)
 			return;
 		if (round >= 1 && took > before / 2 && !first) {
 			/* A thread that sleeps T times as long as it runs makes 1/(1+T) of the work it would. */
