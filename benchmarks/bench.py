@@ -74,34 +74,43 @@ def run(options):
     return 1 if failed else 0
 
 
+PAUSES = (("pause_max_ms", "longest, ms", "%.2f"), ("p99_ms", "p99, ms", "%.2f"), ("lost_stop_ms", "lost, ms", "%.2f"),
+          ("operation_ms", "operation", "%.2f"), ("wall_s", "wall, s", "%.2f"), ("cpu_s", "CPU, s", "%.2f"),
+          ("rss_mib", "RSS, MiB", "%.0f"), ("collections", "collections", "%.0f"))
+
+
 def pauses(options):
-    """Stops of a program with so many MiB of live objects in random order: medians of interleaved rounds. `lost' is the most
-    that one thread lost at once to a stop, as it saw it itself: with the time the system took to run it again."""
+    """Stops of a program with so many MiB of live objects in random order: medians of interleaved rounds. `longest' is from
+    the request to the release; `lost' is the most that one thread lost at once to a stop, as it saw it itself: with the time
+    the system took to run it again; `operation' the longest replacement of the first thread, whatever made it long. The control
+    run never collects: what is lost there is the system's doing."""
     build = os.path.abspath(options.build)
-    executor, runs = execute.Executor(build), {}
+    executor, runs, titles = execute.Executor(build), {}, {}
+    replacements = options.replacements or options.mib * 4000
+    arguments = [str(options.mib), str(replacements), "0", str(options.threads)]
     for round in range(options.rounds):
-        for backend in ("gcdune", "gcdune-stw", "boehm", "boehm-incremental"):
-            b = plan.BACKENDS[backend]
-            job = plan.Job("pauses", "live-cache", backend,
-                           ["%s/bench/live-cache-%s" % (build, b.binary), str(options.mib), str(options.mib * 4000)],
-                           dict(b.env))
+        for backend in options.backends.split(","):
+            control = backend == "control"
+            b = plan.BACKENDS["gcdune" if control else backend]
+            titles[backend] = "gcdune, never collecting" if control else b.title
+            job = plan.Job("pauses", "live-cache", "gcdune" if control else backend,
+                           ["%s/bench/live-cache-%s" % (build, b.binary)] + arguments,
+                           dict(plan.CONTROLS["gcdune"] if control else b.env))
             result = executor.run(job)
             print("round %d of %d: %s: %s" %
-                  (round + 1, options.rounds, b.title, result.get("failed") or "%.1f s" % result["wall_s"]),
+                  (round + 1, options.rounds, titles[backend], result.get("failed") or "%.1f s" % result["wall_s"]),
                   file=sys.stderr)
             if "failed" in result:
                 sys.exit(1)
-            runs.setdefault(backend, []).append(dict(result, p99_ms=result["pauses"]["p99_ms"]))
-    print("live-cache %d %d: %d MiB live, random replacement; medians of %d interleaved rounds" % (
-        options.mib, options.mib * 4000, options.mib, options.rounds))
-    columns = [("pause_max_ms", "longest, ms", "%.2f"), ("p99_ms", "p99, ms", "%.2f"),
-               ("lost_stop_ms", "lost, ms", "%.2f"), ("wall_s", "wall, s", "%.2f"),
-               ("cpu_s", "CPU, s", "%.2f"), ("rss_mib", "RSS, MiB", "%.0f"), ("collections", "collections", "%.0f")]
-    print("%-30s" % "" + "".join("%12s" % title for _, title, _ in columns))
+            runs.setdefault(backend, []).append(dict(result, p99_ms=(result["pauses"] or {}).get("p99_ms"),
+                                                     operation_ms=result["latency"]["max_ns"] / 1e6))
+    print("live-cache %s: %d MiB live, random replacement by %d thread%s; medians of %d interleaved rounds" % (
+        " ".join(arguments), options.mib, options.threads, "s" * (options.threads > 1), options.rounds))
+    print("%-30s" % "" + "".join("%12s" % title for _, title, _ in PAUSES))
     for backend, all in runs.items():
-        cells = [stats.summary([r.get(key) for r in all]) for key, _, _ in columns]
-        print("%-30s" % plan.BACKENDS[backend].title +
-              "".join("%12s" % (form % c["median"] if c else "-") for c, (_, _, form) in zip(cells, columns)))
+        cells = [stats.summary([r.get(key) for r in all]) for key, _, _ in PAUSES]
+        print("%-30s" % titles[backend] +
+              "".join("%12s" % (form % c["median"] if c else "-") for c, (_, _, form) in zip(cells, PAUSES)))
     return 0
 
 
@@ -125,6 +134,9 @@ def main():
     p.add_argument("--build", default=top + "/build")
     p.add_argument("--mib", type=int, default=1024)
     p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--threads", type=int, default=1)
+    p.add_argument("--replacements", type=int, help="default 4000 for each MiB")
+    p.add_argument("--backends", default="gcdune,gcdune-stw,control,boehm,boehm-incremental")
     p = commands.add_parser("report")
     p.add_argument("results")
     p.add_argument("--html")

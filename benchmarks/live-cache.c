@@ -6,9 +6,10 @@
  * asked for and are live, without the table.
  *
  * With a RATE, that many replacements a second become due; without one, each follows the one before. What each took is
- * recorded if the driver asks for it (figures.h).
+ * recorded if the driver asks for it (figures.h). With THREADS, each replaces in a part of the cache that is its own, its
+ * share of REPLACEMENTS; the first keeps to the RATE and is the one that is recorded.
  *
- * Usage: live-cache [MEBIBYTES [REPLACEMENTS [RATE]]]
+ * Usage: live-cache [MEBIBYTES [REPLACEMENTS [RATE [THREADS]]]]
  */
 #include "backend.h"
 #include "figures.h"
@@ -34,6 +35,16 @@ struct cache {
 	struct cache_entry **slots;
 	uint32_t count;
 	uint64_t bytes;
+};
+
+enum { CACHE_MAX_THREADS = 64 };
+
+/* What one thread does to its part of the cache. */
+struct cache_share {
+	struct cache part;
+	pthread_t thread;
+	long index, replacements;
+	uint64_t key, checksum;
 };
 
 /* Parts have 32 to 144 bytes in steps of 16. The mean entry, 32 bytes and two parts of 88, decides the number of
@@ -89,14 +100,47 @@ static bool cache_entry_intact(const struct cache_entry *entry)
 	return sum == entry->sum;
 }
 
+/* Static: a collector finds the parts' slots here. */
+static struct cache_share cache_shares[CACHE_MAX_THREADS];
+
+static void *cache_replace(void *argument)
+{
+	struct cache_share *share = argument;
+	struct cache *cache = &share->part;
+	uint64_t state = 3 + (uint64_t)share->index;
+
+	for (long i = 0; i < share->replacements; i++) {
+		if (!share->index)
+			figures_operation_begin();
+
+		uint32_t slot = program_random_below(&state, cache->count);
+		struct cache_entry *entry = cache->slots[slot];
+
+		if (!cache_entry_intact(entry)) {
+			fprintf(stderr, "live-cache: entry %llu is damaged\n", (unsigned long long)entry->key);
+			exit(1);
+		}
+		share->checksum += entry->sum;
+		cache_entry_drop(cache, entry);
+		cache->slots[slot] = cache_entry_new(cache, share->key + (uint64_t)i);
+		if (!share->index)
+			figures_operation_end();
+	}
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t target = (uint64_t)program_number(argc, argv, 1, 1024) << 20;
 	long replacements = program_number(argc, argv, 2, 1500000);
+	long threads = program_number(argc, argv, 4, 1);
 	struct cache cache = {.count = (uint32_t)(target / CACHE_ENTRY_MEAN)};
-	uint64_t state = 3;
 	uint64_t checksum = 0;
 
+	if (threads < 1 || threads > CACHE_MAX_THREADS || cache.count < threads) {
+		fprintf(stderr, "usage: live-cache [MEBIBYTES [REPLACEMENTS [RATE [THREADS (1-%d)]]]]\n", CACHE_MAX_THREADS);
+		return 2;
+	}
 	backend_init();
 	cache.slots = backend_alloc_zeroed(cache.count * sizeof(struct cache_entry *));
 
@@ -114,20 +158,24 @@ int main(int argc, char **argv)
 			cache.slots[slot] = cache_entry_new(&cache, i);
 	}
 	figures_operations((double)program_number(argc, argv, 3, 0));
-	for (long i = 0; i < replacements; i++) {
-		figures_operation_begin();
+	for (long i = 0; i < threads; i++) {
+		uint32_t from = (uint32_t)(cache.count * i / threads), to = (uint32_t)(cache.count * (i + 1) / threads);
 
-		uint32_t slot = program_random_below(&state, cache.count);
-		struct cache_entry *entry = cache.slots[slot];
-
-		if (!cache_entry_intact(entry)) {
-			fprintf(stderr, "live-cache: entry %llu is damaged\n", (unsigned long long)entry->key);
-			return 1;
-		}
-		checksum += entry->sum;
-		cache_entry_drop(&cache, entry);
-		cache.slots[slot] = cache_entry_new(&cache, range + (uint64_t)i);
-		figures_operation_end();
+		cache_shares[i] = (struct cache_share){
+			.part = {.slots = cache.slots + from, .count = to - from},
+			.index = i,
+			.replacements = replacements * (i + 1) / threads - replacements * i / threads,
+			.key = range + (uint64_t)(replacements * i / threads),
+		};
+	}
+	for (long i = 1; i < threads; i++)
+		backend_thread_create(&cache_shares[i].thread, cache_replace, &cache_shares[i]);
+	cache_replace(&cache_shares[0]);
+	for (long i = 0; i < threads; i++) {
+		if (i)
+			backend_thread_join(cache_shares[i].thread);
+		checksum += cache_shares[i].checksum;
+		cache.bytes += cache_shares[i].part.bytes;
 	}
 	checksum = program_checksum(checksum, cache.bytes);
 	for (uint32_t i = 0; i < cache.count; i++) {

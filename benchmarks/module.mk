@@ -188,7 +188,7 @@ suite-here-quick: suite-programs
 	benchmarks/bench.py run --size quick --build $(BUILD) --compiler '$(CC)' $(if $(FRESH),--fresh) $(BENCH_FLAGS)
 
 # Parts of it: make bench-micro [ROUNDS=N]; what dirty sources cost, make bench-dirty; the longest stop with a large live
-# cache, beside Boehm's collector, make bench-pauses [MIB=1024] [ROUNDS=3].
+# cache, beside Boehm's collector, make bench-pauses [MIB=1024] [ROUNDS=3] [THREADS=1] [REPLACEMENTS=4096000].
 .PHONY: bench-micro bench-dirty bench-pauses need-gbench
 need-gbench:
 	@test -n '$(HAVE_BENCHMARK)' || { echo 'This needs Google Benchmark (libbenchmark-dev, g++): make packages, as root, installs it' >&2; exit 1; }
@@ -198,7 +198,8 @@ bench-micro: need-gbench suite-programs
 bench-dirty: need-gbench $(BENCH)/gbench-dirty
 	$(BENCH)/gbench-dirty
 bench-pauses: $(LIBRARIES) $(BENCH)/live-cache-gcdune $(BENCH)/live-cache-boehm $(BENCH)/observe-bdw.so $(BENCH)/measure
-	benchmarks/bench.py pauses --build $(BUILD) --mib $(or $(MIB),1024) --rounds $(or $(ROUNDS),3)
+	benchmarks/bench.py pauses --build $(BUILD) --mib $(or $(MIB),1024) --rounds $(or $(ROUNDS),3) \
+		--threads $(or $(THREADS),1) $(if $(REPLACEMENTS),--replacements $(REPLACEMENTS)) $(if $(BACKENDS),--backends $(BACKENDS))
 
 bench-compare:
 	@test -n '$(BASE)' || { echo 'usage: make bench-compare BASE=results.json [NEW=results.json]' >&2; exit 2; }
