@@ -225,12 +225,21 @@ static bool generational(void)
 	return gcdune_options.mode == GCDUNE_MODE_GENERATIONAL || gcdune_options.mode == GCDUNE_MODE_AUTO;
 }
 
+/* In auto, a minor cycle that was prepared and then could not be a stopped one: none is prepared for so many. */
+enum { SKIP_AFTER = 15 };
+static unsigned skip_minor;
+
 static bool minor_can_follow(bool again)
 {
 	if (again || !generational())
 		return false;
-	if (gcdune_options.mode == GCDUNE_MODE_AUTO)
+	if (gcdune_options.mode == GCDUNE_MODE_AUTO) {
+		if (skip_minor) {
+			skip_minor--;
+			return false;
+		}
 		return few_unarmed() && minor_ns < MINOR_LONG;
+	}
 	return !is_short() || few_unarmed();
 }
 
@@ -456,10 +465,12 @@ void gcdune_cycle_run(enum gcdune_cycle_reason reason)
 	bool full = reason == GCDUNE_CYCLE_ASKED || reason == GCDUNE_CYCLE_NO_MEMORY;
 
 	/* Old and new objects have a colour each now; after a minor cycle all have one, and a full one can follow. */
-	if (heap->apart)
+	if (heap->apart) {
+		skip_minor = SKIP_AFTER;
 		run(reason, true, true, full);
-	else
+	} else {
 		full = true;
+	}
 	if (full)
 		run(reason, true, false, false);
 	heap->after_due = true;
