@@ -2,8 +2,8 @@
  * percent) of what is live before the next is over; or more, as long as memory that the heap holds already is enough for
  * it. That memory shrinks in time towards what the share calls for, and what is beyond goes back to the kernel.
  *
- * A cycle that runs beside the program begins earlier, by what the program allocated during the last one and half as
- * much again. If that is used up before marking is over, threads help to mark, in small pieces, as they allocate, and
+ * A cycle that runs beside the program begins earlier, by what the program allocated during the last one and an eighth
+ * more. If that is used up before marking is over, threads help to mark, in small pieces, as they allocate, and
  * then sleep in small pieces too (gcdune_pacer_debt), for what will be garbage of it: a heap that only grows needs its memory
  * whether its program waits or not.
  *
@@ -167,7 +167,7 @@ bool gcdune_pacer_cycle_end(bool concurrent, bool minor_next, size_t survived, u
 		size_t d = during > 0 ? (size_t)during : 0;
 
 		/* Rises at once, sinks slowly: a late start costs more than an early one. */
-		*headroom = MAX(d + d / 2, *headroom / 4 * 3);
+		*headroom = MAX(d + d / 8, *headroom / 4 * 3);
 		*headroom = MAX(MIN(*headroom, b / 4 * 3), b / 16);
 		b -= MIN(headrooms[minor_next], b / 4 * 3);
 	}
