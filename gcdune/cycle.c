@@ -179,15 +179,18 @@ static void preclean(enum gcdune_cycle_reason reason)
 /* The last minor cycle of a stopped program took so long, in processor time. */
 static uint64_t minor_ns;
 
-/* A whole collection for which the program had better stop: by what such stops took, it is shorter than the pause goal. To
- * mark beside it costs twice the processor time, and what threads then lose to faults, short stops and interrupts is no
- * less. */
+/* A whole collection for which the program had better stop. To mark beside it costs twice the processor time, and what
+ * threads then lose to faults, short stops and interrupts is no less. So by what such stops took, it is to be shorter than
+ * the pause goal; or, within some times the goal, than the pause that it would have all the same if it was marked beside
+ * it, which can be as long (a list that was made meanwhile, roots that only a stopped program may be asked for). */
+enum { GOALS = 4 };
 static uint64_t stop_ns = 400000;	   /* for each MiB, in such collections */
+static uint64_t beside_ns;		   /* about the longest of the pauses of the last ones that were marked beside it */
 static size_t weight;			   /* what there was to mark in the last collection */
 static uint64_t survival = 256;		   /* of what was made before it, how much there was; in 256ths */
 
-/* A collection has ended, of what the program made MADE bytes before; NS: for how long it was stopped, if all the time. */
-static void weigh(uint64_t ns, size_t made)
+/* A collection has ended, of what the program made MADE bytes before; NS: for how long it was stopped. */
+static void weigh(uint64_t ns, bool concurrent, bool minor, size_t made)
 {
 	enum { BASE = 128 }; /* KiB: for what does not depend on the heap */
 	size_t before = weight;
@@ -196,18 +199,25 @@ static void weigh(uint64_t ns, size_t made)
 	uint64_t lived = weight > before && made ? MIN((weight - before) * 256 / made, 256) : 0;
 
 	survival = MAX(lived, survival / 4 * 3);
-	if (ns)
+	if (minor)
+		return;
+	/* What is not done has its estimate go down, so that it is tried again: the first stops find caches cold. */
+	if (concurrent) {
+		beside_ns = MAX(ns, beside_ns - beside_ns / 32);
+		stop_ns -= stop_ns / 64;
+	} else {
+		beside_ns -= beside_ns / 64;
 		stop_ns = (stop_ns * 3 + ns * 1024 / ((weight >> 10) + BASE)) / 4;
-	else
-		stop_ns -= stop_ns / 1024; /* it may be worth another try some day */
+	}
 }
 
 static bool is_short(void)
 {
 	size_t bytes = weight + (size_t)MAX(heap->allocated, 0) / 256 * survival;
+	uint64_t goal = (uint64_t)gcdune_options.pause_goal * 1000;
 
 	return gcdune_options.mode == GCDUNE_MODE_AUTO &&
-	       (bytes >> 10) * stop_ns >> 10 < (uint64_t)gcdune_options.pause_goal * 1000;
+	       (bytes >> 10) * stop_ns >> 10 < MAX(goal, MIN(beside_ns, GOALS * goal));
 }
 
 /* A minor cycle so short that the program had better stop for it. It looks through blocks that may have been written to at
@@ -354,7 +364,7 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 				minor_ns = cpu;
 			else if (!minor)
 				minor_ns -= minor_ns / 4;
-			weigh(!minor && !concurrent ? last_ns - gcdune_stats_start() - pause_record.start_ns : 0,
+			weigh(last_ns - gcdune_stats_start() - pause_record.start_ns, concurrent, minor,
 			      (size_t)MAX(heap->allocated, 0));
 			gcdune_mark_end(gcdune_pacer_cycle_end(concurrent, minor_can_follow(again), marked.bytes, cpu));
 			gcdune_sweep_begin();

@@ -20,7 +20,7 @@ extern char **environ;
 struct gcdune_options gcdune_options = {
 	.reserve = (size_t)512 << 30,
 	.growth = GCDUNE_GROWTH_DEFAULT,
-	.pause_goal = 2000,
+	.pause_goal = 1000,
 	.signal = SIGPWR,
 	.hugepages = GCDUNE_HUGE_AUTO,
 	.release = 1,
