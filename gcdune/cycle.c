@@ -181,8 +181,8 @@ static uint64_t minor_ns;
 
 /* A whole collection for which the program had better stop. To mark beside it costs twice the processor time, and what
  * threads then lose to faults, short stops and interrupts is no less. So by what such stops took, it is to be shorter than
- * the pause goal; or, within some times the goal, than the pause that it would have all the same if it was marked beside
- * it, which can be as long (a list that was made meanwhile, roots that only a stopped program may be asked for). */
+ * the pause goal; or, within some times the goal, hardly longer than the pause that it would have if it was marked beside
+ * it, which can be long too (a list that was made meanwhile, roots that only a stopped program may be asked for). */
 enum { GOALS = 4 };
 static uint64_t stop_ns = 400000;	   /* for each MiB, in such collections */
 static uint64_t beside_ns;		   /* about the longest of the pauses of the last ones that were marked beside it */
@@ -217,7 +217,7 @@ static bool is_short(void)
 	uint64_t goal = (uint64_t)gcdune_options.pause_goal * 1000;
 
 	return gcdune_options.mode == GCDUNE_MODE_AUTO &&
-	       (bytes >> 10) * stop_ns >> 10 < MAX(goal, MIN(beside_ns, GOALS * goal));
+	       (bytes >> 10) * stop_ns >> 10 < MAX(goal, MIN(beside_ns + beside_ns / 4, GOALS * goal));
 }
 
 /* A minor cycle so short that the program had better stop for it. It looks through blocks that may have been written to at
