@@ -230,27 +230,21 @@ static bool few_unarmed(void)
 	return gcdune_remark_unarmed(MINOR_BLOCKS) < MINOR_BLOCKS;
 }
 
-static bool generational(void)
-{
-	return gcdune_options.mode == GCDUNE_MODE_GENERATIONAL || gcdune_options.mode == GCDUNE_MODE_AUTO;
-}
-
 /* In auto, a minor cycle that was prepared and then could not be a stopped one: none is prepared for so many. */
 enum { SKIP_AFTER = 15 };
 static unsigned skip_minor;
 
 static bool minor_can_follow(bool again)
 {
-	if (again || !generational())
+	if (again || gcdune_options.mode == GCDUNE_MODE_GENERATIONAL)
+		return !again;
+	if (gcdune_options.mode != GCDUNE_MODE_AUTO)
 		return false;
-	if (gcdune_options.mode == GCDUNE_MODE_AUTO) {
-		if (skip_minor) {
-			skip_minor--;
-			return false;
-		}
-		return few_unarmed() && minor_ns < MINOR_LONG;
+	if (skip_minor) {
+		skip_minor--;
+		return false;
 	}
-	return !is_short() || few_unarmed();
+	return few_unarmed() && minor_ns < MINOR_LONG;
 }
 
 /* MINOR: see heap.h. AGAIN: another follows at once. */

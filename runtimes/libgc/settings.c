@@ -5,9 +5,10 @@
 
 #include <stdio.h>
 
+#include "pacer.h"
+
 /* Boehm's default divisor stands for gcdune's default growth, other divisors in proportion. */
 #define DEFAULT_DIVISOR 3
-#define DEFAULT_GROWTH 75
 #define LEAST_GROWTH 10
 
 static void growth_apply(void)
@@ -21,7 +22,7 @@ static void growth_apply(void)
 		return;
 	applied = divisor;
 	dont_expand = GC_dont_expand;
-	percent = (unsigned)(DEFAULT_GROWTH * DEFAULT_DIVISOR / divisor);
+	percent = (unsigned)(GCDUNE_GROWTH_DEFAULT * DEFAULT_DIVISOR / divisor);
 	gcdune_growth_set(dont_expand || percent < LEAST_GROWTH ? LEAST_GROWTH : percent);
 }
 
