@@ -15,7 +15,6 @@
 
 #include <sched.h>
 #include <string.h>
-#include <sys/param.h>
 
 #include "block.h"
 #include "dirty/dirty.h"
@@ -176,77 +175,6 @@ static void preclean(enum gcdune_cycle_reason reason)
 	cycle_record.gave_up = before > 4 * SHORT;
 }
 
-/* The last minor cycle of a stopped program took so long, in processor time. */
-static uint64_t minor_ns;
-
-/* A whole collection for which the program had better stop. To mark beside it costs twice the processor time, and what
- * threads then lose to faults, short stops and interrupts is no less. So by what such stops took, it is to be shorter than
- * the pause goal; or, within some times the goal, hardly longer than the pause that it would have if it was marked beside
- * it, which can be long too (a list that was made meanwhile, roots that only a stopped program may be asked for). */
-enum { GOALS = 4 };
-static uint64_t stop_ns = 400000;	   /* for each MiB, in such collections */
-static uint64_t beside_ns;		   /* about the longest of the pauses of the last ones that were marked beside it */
-static size_t weight;			   /* what there was to mark in the last collection */
-static uint64_t survival = 256;		   /* of what was made before it, how much there was; in 256ths */
-
-/* A collection has ended, of what the program made MADE bytes before; NS: for how long it was stopped. */
-static void weigh(uint64_t ns, bool concurrent, bool minor, size_t made)
-{
-	enum { BASE = 128 }; /* KiB: for what does not depend on the heap */
-	size_t before = weight;
-
-	weight = heap->live_bytes - heap->leaf_bytes + heap->root_bytes / 4;
-	uint64_t lived = weight > before && made ? MIN((weight - before) * 256 / made, 256) : 0;
-
-	survival = MAX(lived, survival / 4 * 3);
-	if (minor)
-		return;
-	/* What is not done has its estimate go down, so that it is tried again: the first stops find caches cold. */
-	if (concurrent) {
-		beside_ns = MAX(ns, beside_ns - beside_ns / 32);
-		stop_ns -= stop_ns / 64;
-	} else {
-		beside_ns -= beside_ns / 64;
-		stop_ns = (stop_ns * 3 + ns * 1024 / ((weight >> 10) + BASE)) / 4;
-	}
-}
-
-static bool is_short(void)
-{
-	size_t bytes = weight + (size_t)MAX(heap->allocated, 0) / 256 * survival;
-	uint64_t goal = (uint64_t)gcdune_options.pause_goal * 1000;
-
-	return gcdune_options.mode == GCDUNE_MODE_AUTO &&
-	       (bytes >> 10) * stop_ns >> 10 < MAX(goal, MIN(beside_ns + beside_ns / 4, GOALS * goal));
-}
-
-/* A minor cycle so short that the program had better stop for it. It looks through blocks that may have been written to at
- * some 3 GB/s, as their objects are looked up, and reads roots that are written. One that took too long all the same means
- * that the next runs beside the program; it is tried again after some full cycles. */
-enum { MINOR_BLOCKS = 40, MINOR_LONG = 1000000 /* ns */ };
-
-static bool few_unarmed(void)
-{
-	return gcdune_remark_unarmed(MINOR_BLOCKS) < MINOR_BLOCKS;
-}
-
-/* In auto, a minor cycle that was prepared and then could not be a stopped one: none is prepared for so many. */
-enum { SKIP_AFTER = 15 };
-static unsigned skip_minor;
-
-static bool minor_can_follow(bool again)
-{
-	if (again || gcdune_options.mode == GCDUNE_MODE_GENERATIONAL)
-		return !again;
-	if (gcdune_options.mode != GCDUNE_MODE_AUTO)
-		return false;
-	if (skip_minor) {
-		skip_minor--;
-		return false;
-	}
-	return few_unarmed() && minor_ns < MINOR_LONG;
-}
-
 /* MINOR: see heap.h. AGAIN: another follows at once. */
 static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool concurrent, bool minor, bool again)
 {
@@ -267,7 +195,8 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			break;
 		case ARM:
 			concurrent = gcdune_remark_arm(minor);
-			minor = minor && concurrent; /* else there is a stop, and who knows how long a minor one would be */
+			minor = minor &&
+				concurrent; /* else there is a stop, and who knows how long a minor one would be */
 			concurrent_over(GCDUNE_CONCURRENT_ARM);
 			phase = concurrent ? FLIP : STOP;
 			break;
@@ -354,13 +283,10 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			heap->leaf_bytes = minor ? heap->leaf_bytes + marked.leaf_bytes : marked.leaf_bytes;
 			heap->young_bytes = marked.young_bytes;
 			cpu = gcdune_os_thread_time() - cpu;
-			if (minor && !concurrent)
-				minor_ns = cpu;
-			else if (!minor)
-				minor_ns -= minor_ns / 4;
-			weigh(last_ns - gcdune_stats_start() - pause_record.start_ns, concurrent, minor,
-			      (size_t)MAX(heap->allocated, 0));
-			gcdune_mark_end(gcdune_pacer_cycle_end(concurrent, minor_can_follow(again), marked.bytes, cpu));
+			gcdune_form_used(last_ns - gcdune_stats_start() - pause_record.start_ns, cpu, concurrent,
+					 minor);
+			gcdune_mark_end(
+				gcdune_pacer_cycle_end(concurrent, gcdune_form_minor_next(again), marked.bytes, cpu));
 			gcdune_sweep_begin();
 			if (gcdune_options.verify)
 				gcdune_verify_swept();
@@ -470,7 +396,7 @@ void gcdune_cycle_run(enum gcdune_cycle_reason reason)
 
 	/* Old and new objects have a colour each now; after a minor cycle all have one, and a full one can follow. */
 	if (heap->apart) {
-		skip_minor = SKIP_AFTER;
+		gcdune_form_minor_missed();
 		run(reason, true, true, full);
 	} else {
 		full = true;
@@ -481,49 +407,18 @@ void gcdune_cycle_run(enum gcdune_cycle_reason reason)
 	pthread_mutex_unlock(&turn);
 }
 
-/* So little to mark that the program had better stop for it: less than a third of a millisecond. */
-enum { SMALL = 512 << 10 };
-
-static bool beside(enum gcdune_cycle_reason reason)
-{
-	if (gcdune_options.mode == GCDUNE_MODE_STW)
-		return false;
-	if (gcdune_options.mode != GCDUNE_MODE_CONCURRENT) {
-		if (reason == GCDUNE_CYCLE_TORTURE && gcdune_options.mode == GCDUNE_MODE_AUTO)
-			return false;
-		if (reason != GCDUNE_CYCLE_TORTURE && heap->collections && heap->allocated < 8 * SMALL &&
-		    heap->live_bytes - heap->leaf_bytes + heap->root_bytes / 4 < SMALL)
-			return false;
-		if (reason == GCDUNE_CYCLE_BUDGET && is_short())
-			return false;
-		/* The only thread waits anyway. */
-		if ((reason == GCDUNE_CYCLE_ASKED || reason == GCDUNE_CYCLE_NO_MEMORY) && gcdune_threads_count == 1)
-			return false;
-	}
-	return gcdune_dirty_usable() && gcdune_collector_ready();
-}
-
-static bool minor_here(enum gcdune_cycle_reason reason)
-{
-	if (!heap->apart || gcdune_options.mode != GCDUNE_MODE_AUTO)
-		return false;
-	if (reason == GCDUNE_CYCLE_TORTURE)
-		return true;
-	return reason == GCDUNE_CYCLE_BUDGET && minor_ns < MINOR_LONG && few_unarmed();
-}
-
 void gcdune_cycle_collect(enum gcdune_cycle_reason reason)
 {
 	struct gcdune_thread *self = gcdune_thread_get();
 	uint64_t seen = heap->collections;
 	bool wait = reason == GCDUNE_CYCLE_ASKED || reason == GCDUNE_CYCLE_NO_MEMORY;
 
-	if (!self || heap->disabled || gcdune_cycle_locked_here() || self->critical ||
-	    gcdune_cycle_runs_here() || gcdune_collector_asking_here())
+	if (!self || heap->disabled || gcdune_cycle_locked_here() || self->critical || gcdune_cycle_runs_here() ||
+	    gcdune_collector_asking_here())
 		return; /* perhaps in a callback of the cycle itself */
-	bool minor = minor_here(reason);
+	bool minor = gcdune_form_minor_here(reason);
 
-	if (minor || !beside(reason)) {
+	if (minor || !gcdune_form_beside(reason)) {
 		collect_here(reason, seen, minor);
 		return;
 	}

@@ -36,6 +36,20 @@ void gcdune_cycle_run(enum gcdune_cycle_reason reason);
 /* In the child of a fork: a cycle that was under way is given up. */
 void gcdune_cycle_after_fork(void);
 
+/* ---- form.c ---- */
+
+/* A collection that was made for REASON should run beside the program. */
+bool gcdune_form_beside(enum gcdune_cycle_reason reason);
+/* It should be a minor one, in the thread that wants it, the program stopped. */
+bool gcdune_form_minor_here(enum gcdune_cycle_reason reason);
+/* The next collection may be a minor one. AGAIN: a full one follows at once. World stopped. */
+bool gcdune_form_minor_next(bool again);
+/* A minor cycle that was prepared for runs beside the program after all. */
+void gcdune_form_minor_missed(void);
+/* A collection ends that had the program stopped for NS nanoseconds in its last stop and took CPU of its thread; before
+ * heap.allocated begins anew. World stopped. */
+void gcdune_form_used(uint64_t ns, uint64_t cpu, bool concurrent, bool minor);
+
 /* ---- collector.c ---- */
 
 /* Makes the thread if need be. False: it cannot be had. */

@@ -1,0 +1,124 @@
+/* form.c - owns the choice of a collection's form: of the whole heap or of what is new (minor), with the program stopped or
+ * beside it. It decides by what earlier collections took; where no estimate is right for long, each goes down while it is
+ * not used, so that everything is tried again. All of it is under the turn of cycle.c, which calls, but for _beside and
+ * _minor_here: these are asked by threads that may collect, while another does, and a wrong answer costs time only. */
+#include "cycle.h"
+
+#include <sys/param.h>
+
+#include "block.h"
+#include "dirty/dirty.h"
+#include "options.h"
+#include "remark.h"
+#include "thread.h"
+
+static struct gcdune_heap *const heap = &gcdune_heap;
+
+/* The last minor cycle of a stopped program took so long, in processor time. */
+static uint64_t minor_ns;
+
+/* A whole collection for which the program had better stop. To mark beside it costs twice the processor time, and what
+ * threads then lose to faults, short stops and interrupts is no less. So by what such stops took, it is to be shorter than
+ * the pause goal; or, within some times the goal, hardly longer than the pause that it would have if it was marked beside
+ * it, which can be long too (a list that was made meanwhile, roots that only a stopped program may be asked for). */
+enum { GOALS = 4 };
+static uint64_t stop_ns = 400000; /* for each MiB, in such collections */
+static uint64_t beside_ns;	  /* about the longest of the pauses of the last ones that were marked beside it */
+static size_t weight;		  /* what there was to mark in the last collection */
+static uint64_t survival = 256;	  /* of what was made before it, how much there was; in 256ths */
+
+void gcdune_form_used(uint64_t ns, uint64_t cpu, bool concurrent, bool minor)
+{
+	enum { BASE = 128 }; /* KiB: for what does not depend on the heap */
+	size_t before = weight, made = (size_t)MAX(heap->allocated, 0);
+
+	weight = heap->live_bytes - heap->leaf_bytes + heap->root_bytes / 4;
+	uint64_t lived = weight > before && made ? MIN((weight - before) * 256 / made, 256) : 0;
+
+	survival = MAX(lived, survival / 4 * 3);
+	if (minor) {
+		minor_ns = concurrent ? minor_ns : cpu;
+		return;
+	}
+	minor_ns -= minor_ns / 4;
+	/* What is not done has its estimate go down, so that it is tried again: the first stops find caches cold. */
+	if (concurrent) {
+		beside_ns = MAX(ns, beside_ns - beside_ns / 32);
+		stop_ns -= stop_ns / 64;
+	} else {
+		beside_ns -= beside_ns / 64;
+		stop_ns = (stop_ns * 3 + ns * 1024 / ((weight >> 10) + BASE)) / 4;
+	}
+}
+
+static bool is_short(void)
+{
+	size_t bytes = weight + (size_t)MAX(heap->allocated, 0) / 256 * survival;
+	uint64_t goal = (uint64_t)gcdune_options.pause_goal * 1000;
+
+	return gcdune_options.mode == GCDUNE_MODE_AUTO &&
+	       (bytes >> 10) * stop_ns >> 10 < MAX(goal, MIN(beside_ns + beside_ns / 4, GOALS * goal));
+}
+
+/* A minor cycle so short that the program had better stop for it. It looks through blocks that may have been written to at
+ * some 3 GB/s, as their objects are looked up, and reads roots that are written. One that took too long all the same means
+ * that the next runs beside the program; it is tried again after some full cycles. */
+enum { MINOR_BLOCKS = 40, MINOR_LONG = 1000000 /* ns */ };
+
+static bool few_unarmed(void)
+{
+	return gcdune_remark_unarmed(MINOR_BLOCKS) < MINOR_BLOCKS;
+}
+
+/* In auto, a minor cycle that was prepared and then could not be a stopped one: none is prepared for so many. */
+enum { SKIP_AFTER = 15 };
+static unsigned skip_minor;
+
+bool gcdune_form_minor_next(bool again)
+{
+	if (again || gcdune_options.mode == GCDUNE_MODE_GENERATIONAL)
+		return !again;
+	if (gcdune_options.mode != GCDUNE_MODE_AUTO)
+		return false;
+	if (skip_minor) {
+		skip_minor--;
+		return false;
+	}
+	return few_unarmed() && minor_ns < MINOR_LONG;
+}
+
+void gcdune_form_minor_missed(void)
+{
+	skip_minor = SKIP_AFTER;
+}
+
+/* So little to mark that the program had better stop for it: less than a third of a millisecond. */
+enum { SMALL = 512 << 10 };
+
+bool gcdune_form_beside(enum gcdune_cycle_reason reason)
+{
+	if (gcdune_options.mode == GCDUNE_MODE_STW)
+		return false;
+	if (gcdune_options.mode != GCDUNE_MODE_CONCURRENT) {
+		if (reason == GCDUNE_CYCLE_TORTURE && gcdune_options.mode == GCDUNE_MODE_AUTO)
+			return false;
+		if (reason != GCDUNE_CYCLE_TORTURE && heap->collections && heap->allocated < 8 * SMALL &&
+		    heap->live_bytes - heap->leaf_bytes + heap->root_bytes / 4 < SMALL)
+			return false;
+		if (reason == GCDUNE_CYCLE_BUDGET && is_short())
+			return false;
+		/* The only thread waits anyway. */
+		if ((reason == GCDUNE_CYCLE_ASKED || reason == GCDUNE_CYCLE_NO_MEMORY) && gcdune_threads_count == 1)
+			return false;
+	}
+	return gcdune_dirty_usable() && gcdune_collector_ready();
+}
+
+bool gcdune_form_minor_here(enum gcdune_cycle_reason reason)
+{
+	if (!heap->apart || gcdune_options.mode != GCDUNE_MODE_AUTO)
+		return false;
+	if (reason == GCDUNE_CYCLE_TORTURE)
+		return true;
+	return reason == GCDUNE_CYCLE_BUDGET && minor_ns < MINOR_LONG && few_unarmed();
+}
