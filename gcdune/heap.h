@@ -116,7 +116,8 @@ _Static_assert(sizeof(struct gcdune_span) == 32, "two spans to a cache line");
 enum {
 	GCDUNE_WATCH_ARMED = 1,
 	GCDUNE_WATCH_DIRTY = 2, /* a page of it was found dirty in this cycle */
-	GCDUNE_WATCH_WHOLE = 4, /* no hint: it was not armed between a cycle and this one, which is minor */
+	GCDUNE_WATCH_WHOLE = 4, /* no hint: something in it was marked, perhaps, before it was armed */
+	GCDUNE_WATCH_ARMING = 8, /* a marker is about to (gcdune_remark_first) */
 };
 
 /* How the marker treats a kind. */

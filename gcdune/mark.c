@@ -207,8 +207,11 @@ static inline __attribute__((always_inline)) void visit(struct gcdune_marker *m,
 		}
 	}
 	__atomic_store_n(ref->state, m->black, __ATOMIC_RELAXED);
-	if (__atomic_load_n(&ref->block->color, __ATOMIC_RELAXED) != m->black)
+	if (__builtin_expect(__atomic_load_n(&ref->block->color, __ATOMIC_RELAXED) != m->black, 0)) {
+		if (!stopped)
+			gcdune_remark_first((uint32_t)(ref->block - heap->blocks));
 		__atomic_store_n(&ref->block->color, m->black, __ATOMIC_RELAXED);
+	}
 	if (!(++m->objects & (SHARE_EVERY - 1))) {
 		if (gcdune_worklist_wanted())
 			gcdune_marker_share(m);

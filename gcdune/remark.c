@@ -9,6 +9,14 @@
  * gcdune_dirty_track, and the words are read after that; a page that was never armed counts as written. Or it is in an
  * object that is not marked itself; that one's address is then in one of these places, and so on.
  *
+ * A block that is not armed counts as written, and all that is marked in it is scanned twice. Most of these are new, and most
+ * of what is new dies, so they are not armed before they turn out to have something alive: by the marker that finds the
+ * first object there, before it scans that (gcdune_remark_first). Another marker that comes by meanwhile may read an
+ * object before the block is armed, which then hides a write that came in between: so it asks for all of the block to be
+ * scanned (WATCH_WHOLE), and does so before anyone is told by the block's colour that something in it is marked. Or a third
+ * one takes the block's pages just then, after a write: making a page clean that was written interrupts all processors
+ * that run the program, so the marker's store of the colour, made before it read what was overwritten, is seen behind it.
+ *
  * So what is allocated while a cycle runs need not be scanned for having been written, only if it is found.
  *
  * A minor cycle takes what the last one marked for marked already. The argument is the same, with "after the marker read
@@ -23,6 +31,7 @@
 
 #include "dirty/dirty.h"
 #include "options.h"
+#include "os.h"
 #include "sweep.h"
 #include "verify.h"
 
@@ -109,6 +118,34 @@ static uint32_t head_of(uint32_t i)
 static bool is_to_be_armed(uint32_t i)
 {
 	return is_unarmed(i) && (heap->spans[head_of(i)].age > 0 || !gcdune_dirty_late());
+}
+
+void gcdune_remark_first(uint32_t i)
+{
+	const struct gcdune_block *block = &heap->blocks[i];
+	uint8_t before = watch(i);
+
+	/* A thread is about to write to the rest of it if it is open. */
+	if (before & GCDUNE_WATCH_ARMED || block->flags & GCDUNE_BLOCK_OPEN || !gcdune_dirty_late() ||
+	    heap->kinds[block->kind].scan == GCDUNE_SCAN_NONE)
+		return;
+	uint32_t end = i + (block->granules ? 1 : heap->spans[i].length);
+
+	while (!(before & GCDUNE_WATCH_ARMING) &&
+	       !__atomic_compare_exchange_n(&heap->spans[i].watch, &before, before | GCDUNE_WATCH_ARMING, true,
+					    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		;
+	if (before & GCDUNE_WATCH_ARMING) {
+		for (uint32_t k = i; k < end; k++)
+			change_watch(k, GCDUNE_WATCH_WHOLE, 0);
+		return;
+	}
+	if (gcdune_options.stretch)
+		gcdune_os_sleep(20000); /* for others to come by */
+	bool armed = !gcdune_dirty_track(gcdune_block_address(i), gcdune_block_address(end));
+
+	for (uint32_t k = i; k < end; k++)
+		change_watch(k, armed ? GCDUNE_WATCH_ARMED : 0, GCDUNE_WATCH_ARMING);
 }
 
 /* Only marked objects are scanned again. A block that gets its first one later is found in the next round, or in the
@@ -380,10 +417,10 @@ static void scan_pages(struct gcdune_marker *m, uintptr_t from, uintptr_t to)
 	}
 }
 
-/* A minor cycle knows nothing of what was written to the block before it began. */
+/* Nobody knows what was written to the block, or which of its objects were scanned before it was armed. */
 static bool is_whole(uint32_t i)
 {
-	return heap->minor && (watch(i) & GCDUNE_WATCH_WHOLE || (stopped_minor && !(watch(i) & GCDUNE_WATCH_ARMED)));
+	return watch(i) & GCDUNE_WATCH_WHOLE || (stopped_minor && !(watch(i) & GCDUNE_WATCH_ARMED));
 }
 
 static size_t scan_dirty(struct gcdune_marker *m, uint32_t index, unsigned bits, bool rearm)

@@ -30,7 +30,7 @@ static const struct gcdune_block *block_of(uintptr_t address)
 	return &gcdune_heap.blocks[(address - gcdune_heap.base) >> GCDUNE_BLOCK_SHIFT];
 }
 
-static bool make_room(uintptr_t end)
+void gcdune_dirty_check_begin(uintptr_t end)
 {
 	size_t want = page_of(end) * sizeof *sums;
 
@@ -38,20 +38,17 @@ static bool make_room(uintptr_t end)
 		uint64_t *more = gcdune_os_remap(sums, sums_size, want * 2);
 
 		if (!more)
-			return false;
+			return;
 		sums = more;
 		sums_size = want * 2;
 	}
 	if (npages < page_of(end))
 		npages = page_of(end);
-	return true;
 }
 
 void gcdune_dirty_check_track(uintptr_t begin, uintptr_t end)
 {
-	if (!make_room(end))
-		return;
-	for (uintptr_t page = begin; page < end; page += GCDUNE_PAGE)
+	for (uintptr_t page = begin; page < end && page_of(page) < npages; page += GCDUNE_PAGE)
 		sums[page_of(page)] = sum(page);
 }
 

@@ -128,17 +128,26 @@ int gcdune_dirty_begin(uintptr_t begin, uintptr_t end)
 	}
 	if (source->begin)
 		source->begin();
+	if (gcdune_options.verify > 1)
+		gcdune_dirty_check_begin(end);
 	return source->attach(begin, end);
 }
 
+/* With the check, making a page clean and summing it up is one step. */
+static pthread_mutex_t checking = PTHREAD_MUTEX_INITIALIZER;
+
 int gcdune_dirty_track(uintptr_t begin, uintptr_t end)
 {
+	if (gcdune_options.verify < 2)
+		return source->track(begin, end);
+	pthread_mutex_lock(&checking);
 	int error = source->track(begin, end);
 
-	if (!error && gcdune_options.verify > 1) {
+	if (!error) {
 		gcdune_dirty_settle();
 		gcdune_dirty_check_track(begin, end);
 	}
+	pthread_mutex_unlock(&checking);
 	return error;
 }
 
@@ -163,12 +172,18 @@ static void set_all(size_t pages, uint64_t *bits)
 
 void gcdune_dirty_take(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm)
 {
+	bool check = gcdune_options.verify > 1;
+
+	if (check)
+		pthread_mutex_lock(&checking);
 	if (source->take(begin, pages, bits, rearm))
 		set_all(pages, bits);
 	if (gcdune_options.dirty_plant && pages)
 		bits[0] &= ~(uint64_t)0xff; /* for the test of the check */
-	if (gcdune_options.verify > 1)
+	if (check) {
 		gcdune_dirty_check_take(begin, pages, bits, rearm);
+		pthread_mutex_unlock(&checking);
+	}
 }
 
 void gcdune_dirty_mark(uintptr_t begin, uintptr_t end)
@@ -202,6 +217,7 @@ void gcdune_dirty_end_root(uintptr_t begin, uintptr_t end)
 void gcdune_dirty_after_fork(void)
 {
 	pthread_mutex_init(&lock, NULL);
+	pthread_mutex_init(&checking, NULL);
 	if (source && is_open)
 		source->after_fork();
 	gcdune_dirty_check_forget();

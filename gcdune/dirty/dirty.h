@@ -4,8 +4,8 @@
  * other page counts as written: one never tracked, one given back to the kernel, one whose mapping changed. So a source
  * may report too much and never too little, and what is unknown to it needs no care. Ranges are whole pages.
  *
- * gcdune_dirty_mark may be called by any thread in a critical section; everything else by the thread that runs the cycle, and take by markers, on ranges of
- * their own. Operating-system calls of this subject are in this folder. */
+ * gcdune_dirty_mark may be called by any thread in a critical section; everything else by the thread that runs the cycle, take by markers, on ranges of
+ * their own, and so track where the source is `late'. Operating-system calls of this subject are in this folder. */
 #ifndef GCDUNE_DIRTY_H
 #define GCDUNE_DIRTY_H
 
@@ -88,6 +88,7 @@ void gcdune_dirty_after_fork(void);
 const char *gcdune_dirty_selftest(const struct gcdune_dirty_source *source);
 
 /* check.c: GCDUNE_VERIFY=2. What the memory itself says, page by page, against the source. */
+void gcdune_dirty_check_begin(uintptr_t end);
 void gcdune_dirty_check_track(uintptr_t begin, uintptr_t end);
 void gcdune_dirty_check_take(uintptr_t begin, size_t pages, const uint64_t *bits, bool rearm);
 void gcdune_dirty_check_end(uintptr_t begin, uintptr_t end);
