@@ -138,7 +138,8 @@ class Job:
     needs_mib: float = 0   # memory
     checks_output: bool = True
     title: str = ""
-    prefix: list = field(default_factory=list)  # what starts the command
+    prefix: list = field(default_factory=list)  # what starts the command: dune-run
+    note: str = ""         # what is to be said beside the figures
 
     @property
     def id(self):

@@ -6,10 +6,11 @@ depends on figures (memory for the control runs, the search for equal memory) co
 rounds begin as long as they fit into the time that is left."""
 import os
 import statistics
+import subprocess
 import sys
 import time
 
-from . import clients, plan
+from . import clients, execute, plan
 from .plan import BACKENDS, COLLECTORS, COMMON, CONTROLS, KNOBS, MODES, OPTIONAL, PROGRAMS, Job, program_job
 
 ROUNDS = {"full": {"program": 5, "scaling": 3, "curve": 3, "equal": 5, "control": 3, "micro": 3, "client": 3,
@@ -31,6 +32,7 @@ class Session:
         self.began = time.monotonic()
         self.done = self.expected = 0
         self.notes = []
+        self.dune = None
 
     # ---- What there is to run ----
 
@@ -51,13 +53,33 @@ class Session:
             if note not in self.notes:
                 self.notes.append(note)
             return
-        if job.prefix and not os.access("/dev/kvm", os.R_OK | os.W_OK):
-            note = "no Dune mode: /dev/kvm is not there, or not for this user"
-            if note not in self.notes:
-                self.notes.append(note)
-            return
+        if job.prefix:  # Dune mode
+            available, said = self.dune_mode()
+            if not available:
+                if said not in self.notes:
+                    self.notes.append(said)
+                return
+            job.note = said
         job.rounds = job.rounds or self.rounds(job.group)
         self.jobs.append(job)
+
+    def dune_mode(self):
+        """Whether programs can be started in Dune mode here, and what is to be said beside their figures, or why not."""
+        if self.dune is None:
+            try:
+                probe = subprocess.run([self.build + "/bin/dune-run", "--probe"], env=execute.environment(), text=True,
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                       timeout=60)
+                available, said = probe.returncode == 0, probe.stdout.strip()
+            except (OSError, subprocess.TimeoutExpired) as e:
+                available, said = False, str(e)
+            if not available:
+                said = "no Dune mode: " + (said or "dune-run --probe says no more")
+            else:
+                said = "KVM: software (PVM): not evidence for hardware" if "software" in said else \
+                    "KVM: not PVM (what is below it, nothing here can tell)"
+            self.dune = available, said
+        return self.dune
 
     def built(self, binary, backend):
         return os.path.exists("%s/bench/%s-%s" % (self.build, binary, BACKENDS[backend].binary))
@@ -108,21 +130,23 @@ class Session:
             if not BACKENDS[backend].frees and self.size != "tiny":
                 self.micro("marking", backend, binary, least, "^mark/" if self.size == "full" else "^mark/.*/1048576/",
                            {"GCDUNE_MARKERS": "1", "GC_MARKERS": "1"})
-        self.micro("dirty", "sources", "%s/bench/gbench-dirty" % self.build, least, "first_write/"
-                   if self.size == "tiny" else ".")
+        # The sources of the kernel, and those of Dune mode, each where programs use it.
+        for backend, prefix in (("sources", []), ("dune", ["%s/bin/dune-run" % self.build])):
+            self.micro("dirty", backend, "%s/bench/gbench-dirty" % self.build, least, "first_write/"
+                       if self.size == "tiny" else ".", prefix=prefix)
         dune = "%s/bench/dune-micro" % self.build
-        if self.size != "tiny" and os.access("/dev/kvm", os.R_OK | os.W_OK):
+        if self.size != "tiny" and self.dune_mode()[0]:
             self.add(Job("micro", "dune", "dune", [dune, "--quick"], rounds=1, kind="dune"))
         if self.size != "tiny":
             for job in clients.jobs(self.build, self.top, self.size):
                 self.add(job)
 
-    def micro(self, name, backend, binary, least, which, env=None):
+    def micro(self, name, backend, binary, least, which, env=None, prefix=()):
         self.add(Job("micro", name, backend,
                      [binary, "--benchmark_min_time=" + least, "--benchmark_out=@BENCHMARK_OUT@",
                                               "--benchmark_out_format=json", "--benchmark_filter=" + which], env or {},
                      rounds=0,
-                     kind="micro"))
+                     kind="micro", prefix=list(prefix)))
 
     def curve_programs(self):
         return [name for name, program in PROGRAMS.items() if program.curve
