@@ -181,7 +181,7 @@ suite-programs: $(LIBRARIES) $(SUITE_PROGRAMS)
 # The suite takes an hour at most, the quick one five minutes; both go on where they were interrupted (FRESH=1: not).
 # BENCH_FLAGS: options of benchmarks/bench.py run. BASE: the results file to compare with; NEW: another than the last.
 NEW := $(BENCH)/results.json
-.PHONY: suite-here suite-here-quick bench-compare bench-report bench-publish
+.PHONY: suite-here suite-here-quick bench-compare bench-agree bench-report bench-publish
 suite-here: suite-programs
 	benchmarks/bench.py run --build $(BUILD) --compiler '$(CC)' $(if $(FRESH),--fresh) $(BENCH_FLAGS)
 suite-here-quick: suite-programs
@@ -204,6 +204,10 @@ bench-pauses: $(LIBRARIES) $(BENCH)/live-cache-gcdune $(BENCH)/live-cache-boehm 
 bench-compare:
 	@test -n '$(BASE)' || { echo 'usage: make bench-compare BASE=results.json [NEW=results.json]' >&2; exit 2; }
 	@benchmarks/bench.py compare $(if $(ALL),--all) '$(BASE)' '$(NEW)'
+# Of two runs of the same binaries: whether they repeat each other.
+bench-agree:
+	@test -n '$(BASE)' || { echo 'usage: make bench-agree BASE=results.json [NEW=results.json]' >&2; exit 2; }
+	@benchmarks/bench.py agree '$(BASE)' '$(NEW)'
 bench-report:
 	benchmarks/bench.py report '$(NEW)'
 # What the README cites and shows: the results of the last run become docs/results.json and docs/results.svg.
