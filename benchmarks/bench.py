@@ -4,6 +4,8 @@
         bench.py run [--size full|quick|tiny] [OPTION...]       make bench, make bench-quick
         bench.py report RESULTS.json [--html FILE] [--svg FILE]
         bench.py pauses [--mib 1024] [--rounds 3]               make bench-pauses
+        bench.py tracking [--rounds 3]                           make bench-tracking
+        bench.py longest [--rounds 5]                            make bench-longest
         bench.py compare BASE.json NEW.json [--all]             make bench-compare BASE=file
         bench.py agree FIRST.json SECOND.json                    make bench-agree BASE=file
 
@@ -18,7 +20,7 @@ import time
 sys.dont_write_bytecode = True
 top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from suite import compare, execute, plan, records, report, results, session, stats  # noqa: E402
+from suite import compare, execute, longest, plan, records, report, results, session, stats, tracking  # noqa: E402
 
 BUDGET_S = {"full": 1200, "quick": 270, "tiny": 60}
 
@@ -142,6 +144,12 @@ def main():
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--replacements", type=int, help="default 4000 for each MiB")
     p.add_argument("--backends", default="gcdune,gcdune-stw,control,boehm,boehm-incremental")
+    for name, rounds in (("tracking", 3), ("longest", 5)):
+        p = commands.add_parser(name)
+        p.add_argument("--build", default=top + "/build")
+        p.add_argument("--size", choices=["full", "quick", "tiny"], default="full")
+        p.add_argument("--programs", help="only these, of " + ",".join(plan.PROGRAMS))
+        p.add_argument("--rounds", type=int, default=rounds)
     p = commands.add_parser("report")
     p.add_argument("results")
     p.add_argument("--html")
@@ -159,6 +167,11 @@ def main():
             return run(options)
         if options.command == "pauses":
             return pauses(options)
+        if options.command in ("tracking", "longest"):
+            build = os.path.abspath(options.build)
+            module = {"tracking": tracking, "longest": longest}[options.command]
+            return module.main(execute.Executor(build), build, top, options.size,
+                               names(options.programs, plan.PROGRAMS, "program"), options.rounds)
         if options.command == "report":
             found = results.load(options.results)
             base = os.path.splitext(options.results)[0]

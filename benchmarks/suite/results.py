@@ -10,7 +10,7 @@ from . import execute, machine, stats
 
 FORMAT = 1
 KEEP_VALUES = {"wall_s", "cpu_s", "rss_mib", "pause_max_ms", "ns", "idle_cpu_percent"}  # compare.METRICS
-NOT_FIGURES = {"took_s", "load", "round"}
+NOT_FIGURES = {"took_s", "load", "round", "lost_s"}
 
 
 def _round(x):
