@@ -187,7 +187,7 @@ SUITE_PROGRAMS := $(BENCH)/measure $(GBENCH_PROGRAMS) $(BENCH)/dune-micro $(BENC
 .PHONY: suite-programs
 suite-programs: $(LIBRARIES) $(SUITE_PROGRAMS)
 
-# The suite takes an hour at most, the quick one five minutes; both go on where they were interrupted (FRESH=1: not).
+# The suite takes twenty minutes, the quick one five; both go on where they were interrupted (FRESH=1: not).
 # BENCH_FLAGS: options of benchmarks/bench.py run. BASE: the results file to compare with; NEW: another than the last.
 NEW := $(BENCH)/results.json
 .PHONY: suite-here suite-here-quick bench-compare bench-agree bench-report bench-publish
