@@ -204,8 +204,11 @@ need-gbench:
 bench-micro: need-gbench suite-programs
 	benchmarks/bench.py run --groups micro --rounds $(or $(ROUNDS),5) --fresh --build $(BUILD) \
 		--compiler '$(CC)' --out $(BENCH)/micro.json
-bench-dirty: need-gbench $(BENCH)/gbench-dirty
+# The kernel's sources, then those of Dune mode, or why not.
+bench-dirty: need-gbench $(LIBRARIES) $(BUILD)/bin/dune-run $(BENCH)/gbench-dirty
 	$(BENCH)/gbench-dirty
+	@$(BUILD)/bin/dune-run --probe
+	$(BUILD)/bin/dune-run $(BENCH)/gbench-dirty
 bench-pauses: $(LIBRARIES) $(BENCH)/live-cache-gcdune $(BENCH)/live-cache-boehm $(BENCH)/observe-bdw.so $(BENCH)/measure
 	benchmarks/bench.py pauses --build $(BUILD) --mib $(or $(MIB),1024) --rounds $(or $(ROUNDS),3) \
 		--threads $(or $(THREADS),1) $(if $(REPLACEMENTS),--replacements $(REPLACEMENTS)) $(if $(BACKENDS),--backends $(BACKENDS))
