@@ -22,7 +22,7 @@ top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from suite import compare, execute, longest, plan, records, report, results, session, stats, tracking  # noqa: E402
 
-BUDGET_S = {"full": 1200, "quick": 270, "tiny": 60}
+BUDGET_S = {"full": 1140, "quick": 270, "tiny": 60}
 
 
 def wrong(text):

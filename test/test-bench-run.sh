@@ -24,7 +24,7 @@ grep -q '"status":3,' "$dir/m" && [ "$(cat "$dir/o" "$dir/e")" = $'out\nerr' ] |
 # ---- The suite ----
 cp -r "$BUILD/bench" "$dir/bench" && ln -s "$BUILD/lib" "$BUILD/bin" "$dir/" || exit 1
 rm -f "$dir"/bench/*.jsonl "$dir"/bench/results.*
-bench run --build "$dir" --size tiny --groups program,latency,micro,control,curve,equal,scaling >"$dir/out" 2>"$dir/err" ||
+bench run --budget 9999 --build "$dir" --size tiny --groups program,latency,micro,control,curve,equal,scaling >"$dir/out" 2>"$dir/err" ||
 	{ cat "$dir/out" "$dir/err"; fail 'a tiny run'; }
 python3 - "$dir" <<'END' || exit 1
 import json, os, re, sys
@@ -87,7 +87,7 @@ else
 fi
 
 # ---- Interrupted, and gone on with ----
-only=(--build "$dir" --size tiny --groups program --programs hash-map,idle-heap --backends gcdune,glibc --out "$dir/second.json")
+only=(--budget 9999 --build "$dir" --size tiny --groups program --programs hash-map,idle-heap --backends gcdune,glibc --out "$dir/second.json")
 timeout -s INT 1.3 python3 "$SRC/benchmarks/bench.py" run "${only[@]}" >"$dir/out" 2>"$dir/err"
 [ $? != 0 ] || echo 'note: it was done before it could be interrupted'
 [ ! -e "$dir/second.json" ] || echo 'note: the same'
@@ -113,7 +113,7 @@ program glibc 'echo hash-map 1'
 program jemalloc 'echo hash-map 2'
 program mimalloc 'echo what happened >&2; exit 7'
 program gcdune 'echo hash-map 1'
-bench run --build "$fake" --size tiny --groups program --programs hash-map >"$dir/out" 2>"$dir/err" && fail 'failures, and exit status 0'
+bench run --budget 9999 --build "$fake" --size tiny --groups program --programs hash-map >"$dir/out" 2>"$dir/err" && fail 'failures, and exit status 0'
 grep -q 'FAILED: program/hash-map/jemalloc: the output differs' "$dir/out" || fail "another output: $(cat "$dir/out")"
 grep -q 'FAILED: program/hash-map/mimalloc: exit status 7: what happened' "$dir/out" || fail "an exit status: $(cat "$dir/out")"
 grep -q 'FAILED: program/hash-map/gcdune: left no statistics' "$dir/out" || fail "no statistics: $(cat "$dir/out")"

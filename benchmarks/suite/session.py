@@ -20,7 +20,7 @@ ROUNDS = {"full": {"program": 3, "micro": 3, "scaling": 3, "client": 3, "control
           "quick": {"program": 3, "micro": 1, "scaling": 2, "client": 1, "control": 1, "equal": 2, "latency": 9, "curve": 1},
           "tiny": {"program": 2, "micro": 1, "scaling": 1, "client": 1, "control": 1, "equal": 1, "latency": 1, "curve": 1}}
 GROUPS = ["program", "micro", "scaling", "client", "control", "equal", "latency", "curve"]  # in this order
-LEAST = 3
+LEAST = {"full": 3, "quick": 1, "tiny": 1}  # a small run is to show that everything works
 GRACE_S = 180
 MICRO_BACKENDS = ["boehm", "gcdune", "gcdune-functions", "glibc", "jemalloc", "mimalloc", "boehm-current"]
 
@@ -109,7 +109,7 @@ class Session:
             for backend in backends:
                 job = self.job(name, backend)
                 if backend in MODES:
-                    job.rounds = min(LEAST, self.rounds("program"))
+                    job.rounds = min(3, self.rounds("program"))
                 self.add(job)
         for threads in plan.SCALING:
             if threads > max(4, 2 * plan.CORES) or self.size == "tiny" and threads > 2:
@@ -272,8 +272,8 @@ class Session:
         """What that run will take, as far as one can know; nothing if it is in the records."""
         if self.records.get(job.id, number) or number and self.give_up(job):
             return 0
-        first = self.records.get(job.id, 0)
-        return first.get("took_s", 0) if first else job.expects_s
+        took = [run["took_s"] for run in (self.records.get(job.id, n) for n in range(number)) if run and "took_s" in run]
+        return max(took) if took else job.expects_s
 
     def fits(self, jobs, number):
         """Whether there is time for those runs; always for what is in the records."""
@@ -281,10 +281,10 @@ class Session:
         if all(self.records.get(job.id, number) for job in jobs):
             return True
         kept = 0
-        if not all(job.group == "program" and number < LEAST for job in jobs):
+        if not all(job.group == "program" and number < LEAST[self.size] for job in jobs):
             kept = sum(self.expected_s(job, n) for job in self.jobs if job.group == "program"
-                       for n in range(min(LEAST, job.rounds)))
-        return self.elapsed() + 1.1 * (need + kept) <= self.budget
+                       for n in range(min(LEAST[self.size], job.rounds)))
+        return self.elapsed() + 1.1 * need + 1.25 * kept <= self.budget
 
     def round(self, number, jobs):
         by_benchmark = {}
