@@ -22,7 +22,8 @@ static uint64_t began_ns, began_ticks;
 
 static struct histogram *begin_thread(void)
 {
-	struct histogram *h = mmap(NULL, sizeof(*h), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	struct histogram *h =
+		mmap(NULL, sizeof(*h), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
 	if (h == MAP_FAILED) {
 		fputs("timed: no memory\n", stderr);
@@ -71,7 +72,8 @@ static __attribute__((destructor)) void report(void)
 		for (unsigned i = 0; i < BUCKETS; i++)
 			sum.buckets[i] += h->buckets[i];
 	}
-	fprintf(file, "{\"count\":%llu,\"max_ns\":%.17g,\"quantiles\":[", (unsigned long long)sum.count, (double)sum.most * ns);
+	fprintf(file, "{\"count\":%llu,\"max_ns\":%.17g,\"quantiles\":[", (unsigned long long)sum.count,
+		(double)sum.most * ns);
 	for (unsigned s = 0; s < sizeof(shares) / sizeof(shares[0]); s++) {
 		uint64_t want = (uint64_t)(shares[s] * (double)sum.count), seen = 0;
 		unsigned i = 0;
