@@ -72,6 +72,12 @@ static const bool backend_frees = true;
 #error "define BACKEND_GCDUNE, BACKEND_BDW, BACKEND_WHIPPET or BACKEND_MALLOC"
 #endif
 
+#ifdef BACKEND_TIMED
+#include "timed.h"
+#else
+#define timed_call(call) (call)
+#endif
+
 /* First call of main. */
 void backend_init(void);
 
@@ -108,24 +114,24 @@ static inline void *backend_check(void *object, size_t size)
 
 static inline void *backend_alloc(size_t size)
 {
-	return backend_check(backend_raw_alloc(size), size);
+	return backend_check(timed_call(backend_raw_alloc(size)), size);
 }
 
 /* For objects without pointers. */
 static inline void *backend_alloc_leaf(size_t size)
 {
-	return backend_check(backend_raw_leaf(size), size);
+	return backend_check(timed_call(backend_raw_leaf(size)), size);
 }
 
 /* As backend_alloc, but zero. */
 static inline void *backend_alloc_zeroed(size_t size)
 {
-	return backend_check(backend_raw_zeroed(size), size);
+	return backend_check(timed_call(backend_raw_zeroed(size)), size);
 }
 
 static inline void *backend_realloc(void *object, size_t size)
 {
-	return backend_check(backend_raw_realloc(object, size), size);
+	return backend_check(timed_call(backend_raw_realloc(object, size)), size);
 }
 
 /* In loops that wait for another thread: where a collection may stop this one, if it has to be told. */

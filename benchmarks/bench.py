@@ -4,9 +4,13 @@
         bench.py run [--size full|quick|tiny] [OPTION...]       make bench, make bench-quick
         bench.py report RESULTS.json [--html FILE] [--svg FILE]
         bench.py pauses [--mib 1024] [--rounds 3]               make bench-pauses
+        bench.py tracking [--rounds 3]                           make bench-tracking
+        bench.py longest [--rounds 5]                            make bench-longest
         bench.py compare BASE.json NEW.json [--all]             make bench-compare BASE=file
+        bench.py agree FIRST.json SECOND.json                    make bench-agree BASE=file
 
-docs/benchmarks.md has the method. Exit status 1: a run failed, or (compare) gcdune got worse; 2: wrong use."""
+docs/benchmarks.md has the method. Exit status 1: a run failed, (compare) gcdune got worse, or (agree) two runs of the same do
+not repeat each other; 2: wrong use."""
 import argparse
 import os
 import shlex
@@ -16,9 +20,9 @@ import time
 sys.dont_write_bytecode = True
 top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from suite import compare, execute, plan, records, report, results, session, stats  # noqa: E402
+from suite import compare, execute, longest, plan, records, report, results, session, stats, tracking  # noqa: E402
 
-BUDGET_S = {"full": 3300, "quick": 270, "tiny": 60}
+BUDGET_S = {"full": 1140, "quick": 270, "tiny": 60}
 
 
 def wrong(text):
@@ -38,7 +42,7 @@ def run(options):
     build = os.path.abspath(options.build)
     select = (names(options.groups, session.GROUPS, "group") or session.GROUPS,
               names(options.programs, plan.PROGRAMS, "program"),
-              names(options.backends, list(plan.BACKENDS) + ["sources", "dune"], "back end"), options.rounds)
+              names(options.backends, list(plan.BACKENDS) + ["sources", "dune"], "back end"), options.rounds, options.large)
     binaries = [build + "/bench/" + f for f in (os.listdir(build + "/bench") if os.path.isdir(build + "/bench") else [])
                 if not f.endswith((".d", ".json", ".jsonl", ".html", ".svg")) and os.path.isfile(build + "/bench/" + f)]
     if not os.path.exists(build + "/bench/measure"):
@@ -125,8 +129,11 @@ def main():
     p.add_argument("--programs", help="only these, of " + ",".join(plan.PROGRAMS))
     p.add_argument("--backends", help="only these, of " + ",".join(plan.BACKENDS) +
                    "; sources (the dirty sources by themselves), dune (Dune mode beside native)")
-    p.add_argument("--rounds", type=int, help="at most so many")
-    p.add_argument("--budget", type=float, help="seconds; begin no round that would end later")
+    p.add_argument("--rounds", type=int, help="so many instead of the usual, as far as the time goes")
+    p.add_argument("--budget", type=float, help="seconds that it may take; default " +
+                   ", ".join("%d (%s)" % (s, size) for size, s in BUDGET_S.items()))
+    p.add_argument("--large", action="store_true",
+                   help="also 8 GiB of live objects, eight million to mark, and more points of each curve")
     p.add_argument("--fresh", action="store_true", help="do not go on with an interrupted run")
     p.add_argument("--out", help="default BUILD/bench/results.json; page and picture go beside it")
     p.add_argument("--compiler", default="cc", help="what the programs were built with, for the record")
@@ -137,6 +144,12 @@ def main():
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--replacements", type=int, help="default 4000 for each MiB")
     p.add_argument("--backends", default="gcdune,gcdune-stw,control,boehm,boehm-incremental")
+    for name, rounds in (("tracking", 3), ("longest", 5)):
+        p = commands.add_parser(name)
+        p.add_argument("--build", default=top + "/build")
+        p.add_argument("--size", choices=["full", "quick", "tiny"], default="full")
+        p.add_argument("--programs", help="only these, of " + ",".join(plan.PROGRAMS))
+        p.add_argument("--rounds", type=int, default=rounds)
     p = commands.add_parser("report")
     p.add_argument("results")
     p.add_argument("--html")
@@ -145,18 +158,29 @@ def main():
     p.add_argument("base")
     p.add_argument("new")
     p.add_argument("--all", action="store_true", help="also what did not change")
+    p = commands.add_parser("agree")
+    p.add_argument("first")
+    p.add_argument("second")
     options = parser.parse_args()
     try:
         if options.command == "run":
             return run(options)
         if options.command == "pauses":
             return pauses(options)
+        if options.command in ("tracking", "longest"):
+            build = os.path.abspath(options.build)
+            module = {"tracking": tracking, "longest": longest}[options.command]
+            return module.main(execute.Executor(build), build, top, options.size,
+                               names(options.programs, plan.PROGRAMS, "program"), options.rounds)
         if options.command == "report":
             found = results.load(options.results)
             base = os.path.splitext(options.results)[0]
             report.write(found, options.html or base + ".html", options.svg or base + ".svg")
             print(report.text(found))
             return 0
+        if options.command == "agree":
+            return 1 if compare.report_agreement(results.load(options.first), results.load(options.second),
+                                                 sys.stdout) else 0
         return 1 if compare.report(results.load(options.base), results.load(options.new), sys.stdout,
                                    options.all) else 0
     except results.Unreadable as e:

@@ -32,6 +32,15 @@ BENCH_LIBS_jemalloc := $(JEMALLOC_LIBS)
 BENCH_LIBS_mimalloc := $(MIMALLOC_LIBS)
 BENCH_LIBS_glibc :=
 
+# The same with the time of each allocation call taken: for make bench-longest only.
+TIMED_BACKENDS := gcdune-timed $(if $(HAVE_BDWGC),boehm-timed)
+BENCH_FLAGS_gcdune-timed := $(BENCH_FLAGS_gcdune) -DBACKEND_TIMED
+BENCH_PARTS_gcdune-timed := $(BENCH_PARTS_gcdune) timed
+BENCH_NEEDS_gcdune-timed := $(BENCH_NEEDS_gcdune)
+BENCH_LIBS_gcdune-timed := $(BENCH_LIBS_gcdune)
+BENCH_FLAGS_boehm-timed := $(BENCH_FLAGS_boehm) -DBACKEND_TIMED
+BENCH_PARTS_boehm-timed := $(BENCH_PARTS_boehm) timed
+BENCH_LIBS_boehm-timed := $(BENCH_LIBS_boehm)
 
 # Boehm's collector from sources, where configure was told of some: with the settings of its own configure script.
 ifneq ($(BDWGC_SOURCE),)
@@ -80,7 +89,7 @@ $(BENCH)/%-$(1): $(BENCH_OBJ)/$(1)/%.o $(BENCH_PARTS_$(1):%=$(BENCH_OBJ)/$(1)/%.
 	$$(Q)$$(CC) $$(BASE_CFLAGS) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--as-needed $$(EXPAT_LIBS) \
 		-Wl,--no-as-needed $$(BENCH_LIBS_$(1))
 endef
-$(foreach backend,$(BENCH_BACKENDS),$(eval $(call bench_backend,$(backend))))
+$(foreach backend,$(BENCH_BACKENDS) $(TIMED_BACKENDS),$(eval $(call bench_backend,$(backend))))
 .SECONDARY: $(foreach backend,$(BENCH_BACKENDS),$(patsubst %,$(BENCH_OBJ)/$(backend)/%.o,\
 	$(BENCH_PROGRAMS) $(GBENCH_PARTS) $(BENCH_PARTS_$(backend))))
 
@@ -178,10 +187,10 @@ SUITE_PROGRAMS := $(BENCH)/measure $(GBENCH_PROGRAMS) $(BENCH)/dune-micro $(BENC
 .PHONY: suite-programs
 suite-programs: $(LIBRARIES) $(SUITE_PROGRAMS)
 
-# The suite takes an hour at most, the quick one five minutes; both go on where they were interrupted (FRESH=1: not).
+# The suite takes twenty minutes, the quick one five; both go on where they were interrupted (FRESH=1: not).
 # BENCH_FLAGS: options of benchmarks/bench.py run. BASE: the results file to compare with; NEW: another than the last.
 NEW := $(BENCH)/results.json
-.PHONY: suite-here suite-here-quick bench-compare bench-report bench-publish
+.PHONY: suite-here suite-here-quick bench-compare bench-agree bench-report bench-publish
 suite-here: suite-programs
 	benchmarks/bench.py run --build $(BUILD) --compiler '$(CC)' $(if $(FRESH),--fresh) $(BENCH_FLAGS)
 suite-here-quick: suite-programs
@@ -195,15 +204,32 @@ need-gbench:
 bench-micro: need-gbench suite-programs
 	benchmarks/bench.py run --groups micro --rounds $(or $(ROUNDS),5) --fresh --build $(BUILD) \
 		--compiler '$(CC)' --out $(BENCH)/micro.json
-bench-dirty: need-gbench $(BENCH)/gbench-dirty
+# The kernel's sources, then those of Dune mode, or why not.
+bench-dirty: need-gbench $(LIBRARIES) $(BUILD)/bin/dune-run $(BENCH)/gbench-dirty
 	$(BENCH)/gbench-dirty
+	@$(BUILD)/bin/dune-run --probe
+	$(BUILD)/bin/dune-run $(BENCH)/gbench-dirty
 bench-pauses: $(LIBRARIES) $(BENCH)/live-cache-gcdune $(BENCH)/live-cache-boehm $(BENCH)/observe-bdw.so $(BENCH)/measure
 	benchmarks/bench.py pauses --build $(BUILD) --mib $(or $(MIB),1024) --rounds $(or $(ROUNDS),3) \
 		--threads $(or $(THREADS),1) $(if $(REPLACEMENTS),--replacements $(REPLACEMENTS)) $(if $(BACKENDS),--backends $(BACKENDS))
 
+# What tracking writes costs the program, and the longest that one allocation call takes: make bench-tracking, bench-longest
+# [ROUNDS=N] [ONLY=a,b].
+TRACKED := $(filter-out idle-heap,$(SUITE_NAMES))
+TIMED := $(if $(HAVE_EXPAT),$(DEMO_NAMES),$(filter-out xml-parse,$(DEMO_NAMES)))
+.PHONY: bench-tracking bench-longest
+bench-tracking: $(LIBRARIES) $(BENCH)/measure $(TRACKED:%=$(BENCH)/%-gcdune) $(if $(HAVE_BENCHMARK),$(BENCH)/gbench-dirty)
+	benchmarks/bench.py tracking --build $(BUILD) --rounds $(or $(ROUNDS),3) $(if $(ONLY),--programs $(ONLY))
+bench-longest: $(LIBRARIES) $(BENCH)/measure $(foreach b,$(TIMED_BACKENDS),$(TIMED:%=$(BENCH)/%-$(b)))
+	benchmarks/bench.py longest --build $(BUILD) --rounds $(or $(ROUNDS),5) $(if $(ONLY),--programs $(ONLY))
+
 bench-compare:
 	@test -n '$(BASE)' || { echo 'usage: make bench-compare BASE=results.json [NEW=results.json]' >&2; exit 2; }
 	@benchmarks/bench.py compare $(if $(ALL),--all) '$(BASE)' '$(NEW)'
+# Of two runs of the same binaries: whether they repeat each other.
+bench-agree:
+	@test -n '$(BASE)' || { echo 'usage: make bench-agree BASE=results.json [NEW=results.json]' >&2; exit 2; }
+	@benchmarks/bench.py agree '$(BASE)' '$(NEW)'
 bench-report:
 	benchmarks/bench.py report '$(NEW)'
 # What the README cites and shows: the results of the last run become docs/results.json and docs/results.svg.
@@ -216,7 +242,7 @@ ifeq ($(VARIANT),gcc)
 SUITE_TESTED := $(filter-out xml-parse,$(BENCH_PROGRAMS))
 tests: $(BENCH)/measure $(BENCH)/observe-bdw.so $(patsubst %,$(BENCH)/%-gcdune,$(SUITE_TESTED)) \
 	$(patsubst %,$(BENCH)/%-glibc,$(SUITE_TESTED)) $(if $(HAVE_BDWGC),$(patsubst %,$(BENCH)/%-boehm,$(SUITE_TESTED))) \
-	$(if $(HAVE_BENCHMARK),$(BENCH)/gbench-gcdune $(BENCH)/gbench-glibc $(BENCH)/gbench-dirty)
+	$(TIMED_BACKENDS:%=$(BENCH)/hash-map-%) $(if $(HAVE_BENCHMARK),$(BENCH)/gbench-gcdune $(BENCH)/gbench-glibc $(BENCH)/gbench-dirty)
 endif
 
 # The table of the OSDI 2012 paper: dirty sources by what they cost real programs: make bench-sources [ROUNDS=3].

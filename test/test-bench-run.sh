@@ -24,7 +24,7 @@ grep -q '"status":3,' "$dir/m" && [ "$(cat "$dir/o" "$dir/e")" = $'out\nerr' ] |
 # ---- The suite ----
 cp -r "$BUILD/bench" "$dir/bench" && ln -s "$BUILD/lib" "$BUILD/bin" "$dir/" || exit 1
 rm -f "$dir"/bench/*.jsonl "$dir"/bench/results.*
-bench run --build "$dir" --size tiny --groups program,latency,micro,control,curve,equal,scaling >"$dir/out" 2>"$dir/err" ||
+bench run --budget 9999 --build "$dir" --size tiny --groups program,latency,micro,control,curve,equal,scaling >"$dir/out" 2>"$dir/err" ||
 	{ cat "$dir/out" "$dir/err"; fail 'a tiny run'; }
 python3 - "$dir" <<'END' || exit 1
 import json, os, re, sys
@@ -68,8 +68,26 @@ END
 echo '(car 1)' >"$dir/wrong.lisp"
 "$BUILD/bench/lisp-glibc" "$dir/wrong.lisp" 2>&1 | grep -q 'not a pair' || fail 'an error in Lisp'
 
+# ---- The longest allocation call, and the cost of tracking ----
+bench longest --build "$dir" --size tiny --programs hash-map --rounds 2 >"$dir/out" 2>"$dir/err" || { cat "$dir/out" "$dir/err"; fail longest; }
+grep -Eq '^hash-map +[0-9]{4,} +[0-9.]+ \([0-9.]+-[0-9.]+\) +[0-9.]+ +[0-9.]+ \(' "$dir/out" || fail "longest: $(cat "$dir/out")"
+grep -q 'geometric mean: gcdune [0-9.]* (goal 3' "$dir/out" || fail "longest, in all: $(cat "$dir/out")"
+BENCH_ALLOCATIONS=$dir/allocations "$BUILD/bench/hash-map-gcdune-timed" 500 1000 >/dev/null || fail 'a timed program'
+python3 - "$dir/allocations" <<'END' || exit 1
+import json, sys
+a = json.load(open(sys.argv[1]))
+q = [ns for _, ns in a["quantiles"]]
+sys.exit(0 if a["count"] > 1000 and q == sorted(q) and 0 < q[0] and q[-1] <= a["max_ns"] < 60e9 else "FAILED: %s" % a)
+END
+if bench tracking --build "$dir" --size tiny --programs hash-map,producer-consumer --rounds 1 >"$dir/out" 2>"$dir/err"; then
+	grep -Eq '^hash-map +auto +[0-9]+ / [0-9]+ ' "$dir/out" && grep -Eq '^producer-consumer +concurrent ' "$dir/out" ||
+		fail "tracking: $(cat "$dir/out")"
+else
+	grep -q 'no userfaultfd for it' "$dir/err" || { cat "$dir/out" "$dir/err"; fail tracking; }
+fi
+
 # ---- Interrupted, and gone on with ----
-only=(--build "$dir" --size tiny --groups program --programs hash-map,idle-heap --backends gcdune,glibc --out "$dir/second.json")
+only=(--budget 9999 --build "$dir" --size tiny --groups program --programs hash-map,idle-heap --backends gcdune,glibc --out "$dir/second.json")
 timeout -s INT 1.3 python3 "$SRC/benchmarks/bench.py" run "${only[@]}" >"$dir/out" 2>"$dir/err"
 [ $? != 0 ] || echo 'note: it was done before it could be interrupted'
 [ ! -e "$dir/second.json" ] || echo 'note: the same'
@@ -95,7 +113,7 @@ program glibc 'echo hash-map 1'
 program jemalloc 'echo hash-map 2'
 program mimalloc 'echo what happened >&2; exit 7'
 program gcdune 'echo hash-map 1'
-bench run --build "$fake" --size tiny --groups program --programs hash-map >"$dir/out" 2>"$dir/err" && fail 'failures, and exit status 0'
+bench run --budget 9999 --build "$fake" --size tiny --groups program --programs hash-map >"$dir/out" 2>"$dir/err" && fail 'failures, and exit status 0'
 grep -q 'FAILED: program/hash-map/jemalloc: the output differs' "$dir/out" || fail "another output: $(cat "$dir/out")"
 grep -q 'FAILED: program/hash-map/mimalloc: exit status 7: what happened' "$dir/out" || fail "an exit status: $(cat "$dir/out")"
 grep -q 'FAILED: program/hash-map/gcdune: left no statistics' "$dir/out" || fail "no statistics: $(cat "$dir/out")"

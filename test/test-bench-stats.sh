@@ -98,6 +98,36 @@ check("other commands are not compared: " + text, not gate and "Nothing to compa
 new = file(row("program/x/gcdune", slow))
 new["machine"] = dict(new["machine"], processor="another")
 check("another machine is told", "compares machines" in compared(base, new)[1])
+
+# ---- agree ----
+def agreed(a, b):
+    out = io.StringIO()
+    return compare.report_agreement(a, b, out), out.getvalue()
+
+# Nine rows of one time each, whose medians are apart by less than the spread, and a tenth.
+near = [row("program/%d/gcdune" % i, [1.0, 1.1, 1.2]) for i in range(9)]
+moved = [row("program/%d/gcdune" % i, [1.15, 1.2, 1.3]) for i in range(9)]
+bad, text = agreed(file(*near), file(*near))
+check("the same twice: " + text, not bad and "9 of    9  100.0 %" in text and "those that do not" not in text)
+bad, text = agreed(file(*near, row("micro/far/gcdune", [1.0, 1.0, 1.1], "ns")), file(*moved, row("micro/far/gcdune", [1.3, 1.3, 1.4], "ns")))
+check("nine of ten: " + text, not bad and "9 of   10   90.0 %" in text and "met" in text and "micro/far/gcdune" in text and "3.0" in text)
+bad, text = agreed(file(*near[:8], row("program/far/gcdune", [1.0, 1.0, 1.1])), file(*moved[:8], row("program/far/gcdune", [1.3, 1.3, 1.4])))
+check("eight of nine: " + text, bad and "MISSED" in text)
+bad, text = agreed(file(row("program/x/gcdune", [1.0, 1.0, 1.0])), file(row("program/x/gcdune", [1.009, 1.009, 1.009])))
+check("within what is printed: " + text, not bad)
+bad, text = agreed(file(row("program/x/gcdune", [1.0, 1.0, 1.0])), file(row("program/x/gcdune", [1.02, 1.02, 1.02])))
+check("no spread, and apart: " + text, bad)
+few = row("latency/y/gcdune", [1.0])
+bad, text = agreed(file(*near, few), file(*near, row("latency/y/gcdune", [2.0, 2.0, 2.0])))
+check("too few runs are counted apart: " + text, not bad and "1 of latency" in text and "9 of    9" in text)
+bad, text = agreed(file(few), file(few))
+check("nothing to compare: " + text, bad and "Nothing to compare" in text)
+peak = lambda wall, rss: dict(row("program/x/gcdune", wall), metrics={"wall_s": stats.summary(wall), "rss_mib": stats.summary(rss)})
+bad, text = agreed(file(peak([1.0, 1.1, 1.2], [10.0] * 3)), file(peak([1.0, 1.1, 1.2], [20.0] * 3)))
+check("a row is its time, other figures are listed: " + text, not bad and "rss_mib" in text and "0 of    1" in text)
+bad, text = agreed(file(*near), dict(file(*near), versions={"commit": "other"}))
+check("another commit: " + text, "another commit" in text)
+json.dump(file(*near), open("near.json", "w"))
 json.dump(base, open("base.json", "w"))
 json.dump(file(row("program/x/gcdune", [2.0] * 5)), open("worse.json", "w"))
 json.dump({"format": 99, "rows": []}, open("future.json", "w"))
@@ -113,6 +143,9 @@ expect() {
 }
 expect 0 'figures compared' python3 "$bench" compare base.json base.json
 expect 1 'WORSE' python3 "$bench" compare base.json worse.json
+expect 0 'the goal is 90 %: met' python3 "$bench" agree near.json near.json
+expect 1 'MISSED' python3 "$bench" agree base.json worse.json
+expect 2 'BASE=' make --no-print-directory -C "$SRC" BUILD="$BUILD" bench-agree
 expect 2 'not JSON' python3 "$bench" compare base.json none.json
 expect 2 'not a results file' python3 "$bench" compare future.json base.json
 expect 2 'No such file' python3 "$bench" compare base.json missing.json

@@ -8,6 +8,14 @@ from .picture import number
 from .results import median
 
 
+def _dune_note(page, rows):
+    """A sentence on figures of Dune mode, by what is below it."""
+    noted = [r for r in rows if r.get("note")]
+    if noted:
+        page.p("Dune mode (%s). %s." % (", ".join(dict.fromkeys(r["backend"] for r in noted)), noted[0]["note"]),
+               "warn" if "software" in noted[0]["note"] else "")
+
+
 # ---- Modes, sources, scaling ----
 
 def modes(page):
@@ -18,6 +26,7 @@ def modes(page):
         return
     page.section("modes", "Modes and settings")
     page.p("The same programs with other settings of each collector, relative to that collector's own default.")
+    _dune_note(page, [r for n in names for b in backends for r in [_get(page, "program", n, b)] if r])
     for metric, name in (("wall_s", "Wall time"),):
         rows = []
         for n in names:
@@ -47,6 +56,7 @@ def sources(page):
     page.section("dirty", "What dirty sources cost")
     page.p("The write barrier is the dirty bit of a page, taken from one of these. First write: what the program pays for the first write to a page "
            "after it was tracked; harvest: what finding the written pages costs for each page looked at, by the share of them that is dirty.")
+    _dune_note(page, rows)
     backends = list(dict.fromkeys(r["backend"] for r in rows))
     cls = dict(zip(backends, ["gcdune", "mimalloc", "boehm", "jemalloc", "glibc", "other"]))
     by = {(r["benchmark"][6:], r["backend"]): r for r in rows}

@@ -122,6 +122,9 @@ class Executor:
             lost = data["lost"]
             run["lost_stop_ms"] = lost["stop"]["max_ns"] / 1e6
             run["lost_max_ms"] = max(v["max_ns"] for v in lost.values()) / 1e6
+            # Of a program with one thread: a collection that it runs itself is not lost to a stop by another.
+            run["lost_s"] = (max(data["pause_total_ns"], lost["stop"]["total_ns"]) +
+                             sum(v["total_ns"] for k, v in lost.items() if k != "stop")) / 1e9
             run["collector"] = {
                 "mark_s": data["mark_ns"] / 1e9, "sleep_s": lost["sleep"]["total_ns"] / 1e9,
                 "assist_s": lost["assist"]["total_ns"] / 1e9, "block_s": lost["block"]["total_ns"] / 1e9,

@@ -75,20 +75,20 @@ class Program:
 
 
 PROGRAMS = {
-    "gcbench": Program("gcbench", "short- and long-lived trees (Ellis, Kovac, Boehm)", [1, 19], [1, 17], [1, 8],
+    "gcbench": Program("gcbench", "short- and long-lived trees (Ellis, Kovac, Boehm)", [1, 18], [1, 17], [1, 8],
                        modes=True,
                        curve=True),
-    "gcbench-mt2": Program("gcbench", "the same work divided among 2 threads", [2, 19], [2, 17], [2, 8]),
-    "gcbench-mt4": Program("gcbench", "the same work divided among 4 threads", [4, 19], [4, 17], [4, 8]),
+    "gcbench-mt2": Program("gcbench", "the same work divided among 2 threads", [2, 18], [2, 17], [2, 8]),
+    "gcbench-mt4": Program("gcbench", "the same work divided among 4 threads", [4, 18], [4, 17], [4, 8]),
     "binary-trees": Program("binary-trees", "trees of 16-byte cells", [18], [16], [7], curve=True),
-    "linked-list": Program("linked-list", "long lists, sorting, a queue", [400000, 6], [200000, 3], [1000, 1],
+    "linked-list": Program("linked-list", "long lists, sorting, a queue", [300000, 4], [200000, 3], [1000, 1],
                            curve=True),
-    "hash-map": Program("hash-map", "string keys, mixed values, churn", [400000, 3000000], [150000, 800000],
+    "hash-map": Program("hash-map", "string keys, mixed values, churn", [300000, 1500000], [150000, 800000],
                         [500, 1000],
                         modes=True, curve=True),
-    "xml-parse": Program("xml-parse", "expat and a document tree on the heap", [50], [15], [1],
+    "xml-parse": Program("xml-parse", "expat and a document tree on the heap", [40], [15], [1],
                          data="/usr/share/mime/packages/freedesktop.org.xml"),
-    "live-cache": Program("live-cache", "256 MiB live, random replacement", [256, 1500000], [64, 300000], [1, 1000],
+    "live-cache": Program("live-cache", "256 MiB live, random replacement", [256, 600000], [64, 300000], [1, 1000],
                           modes=True,
                           curve=True),
     "large-arrays": Program("large-arrays", "arrays of 16 KiB to 4 MiB, replaced and grown", [128, 6000], [64, 1500],
@@ -100,24 +100,24 @@ PROGRAMS = {
                            data="lisp/derive.lisp"),
     "lisp-sort": Program("lisp", "an interpreter: sorting, search trees", [12000], [4000], [20], True, curve=True,
                          data="lisp/sort.lisp"),
-    "graph": Program("graph", "stores scattered all over the heap (adverse)", [1600000, 8000000], [400000, 1500000],
+    "graph": Program("graph", "stores scattered all over the heap (adverse)", [1200000, 4000000], [400000, 1500000],
                      [160, 1000],
                      modes=True, curve=True),
-    "idle-heap": Program("idle-heap", "a large heap, little allocation", [512, 4], [192, 2], [1, 0], timed=False),
+    "idle-heap": Program("idle-heap", "a large heap, little allocation", [384, 3], [192, 2], [1, 0], timed=False),
     "cells-build": Program("cells", "lists of 16-byte cells: their memory", ["build"], ["build", 2000000],
                            ["build", 1000]),
     "cells-churn": Program("cells", "the same, replaced three times", ["churn"], ["churn", 1000000], ["churn", 1000]),
-    "producer-consumer": Program("producer-consumer", "made in one thread, dropped in another", [1, 3000000],
+    "producer-consumer": Program("producer-consumer", "made in one thread, dropped in another", [1, 2000000],
                                  [1, 800000], [1, 100]),
 }
 
 # Live size in MiB, operations, operations a second, back ends, rounds.
 LATENCY_FULL = [
-    (256, 3000000, 200000, ["boehm", "gcdune", "gcdune-stw", "boehm-incremental", "mimalloc"], 3),
-    (1024, 5000000, 150000, ["boehm", "gcdune", "gcdune-stw", "mimalloc"], 2),
-    (4096, 12000000, 200000, COLLECTORS, 1),
-    (8192, 12000000, 200000, COLLECTORS, 1),
+    (256, 2000000, 200000, ["boehm", "gcdune", "gcdune-stw", "boehm-incremental", "mimalloc"], 3),
+    (1024, 5000000, 250000, ["boehm", "gcdune", "gcdune-stw", "mimalloc"], 3),
+    (4096, 12000000, 300000, COLLECTORS, 2),
 ]
+LATENCY_LARGE = [(8192, 12000000, 200000, COLLECTORS, 1)]
 LATENCY_QUICK = [(128, 700000, 150000, ["boehm", "gcdune", "gcdune-stw", "boehm-incremental", "mimalloc"], 1),
                  (512, 1200000, 150000, COLLECTORS, 1)]
 LATENCY_TINY = [(2, 2000, 100000, ["boehm", "gcdune", "glibc"], 1)]
@@ -138,7 +138,9 @@ class Job:
     needs_mib: float = 0   # memory
     checks_output: bool = True
     title: str = ""
-    prefix: list = field(default_factory=list)  # what starts the command
+    prefix: list = field(default_factory=list)  # what starts the command: dune-run
+    note: str = ""         # what is to be said beside the figures
+    expects_s: float = 0   # what it is expected to take, if it has not run yet
 
     @property
     def id(self):

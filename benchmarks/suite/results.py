@@ -10,7 +10,7 @@ from . import execute, machine, stats
 
 FORMAT = 1
 KEEP_VALUES = {"wall_s", "cpu_s", "rss_mib", "pause_max_ms", "ns", "idle_cpu_percent"}  # compare.METRICS
-NOT_FIGURES = {"took_s", "load", "round"}
+NOT_FIGURES = {"took_s", "load", "round", "lost_s"}
 
 
 def _round(x):
@@ -73,6 +73,8 @@ def _row(job, runs, top):
            "command": _command(job, top)}
     if job.title:
         row["title"] = job.title
+    if job.note:
+        row["note"] = job.note
     bad = [r for r in runs if "failed" in r]
     missing = [r for r in runs if "unavailable" in r]
     if missing and not bad:
@@ -108,7 +110,7 @@ def _micro_rows(job, runs, top):
     for name in names:
         lines = [r["micro"][name] for r in good if name in r["micro"]]
         backend, benchmark = job.backend, name
-        if job.backend == "sources":
+        if job.benchmark == "dirty":
             backend, _, benchmark = name.partition("/")
         row = {"id": "micro/%s/%s" % (job.benchmark + ":" + benchmark, backend), "group": "micro",
                "benchmark": job.benchmark + ":" + benchmark, "backend": backend, "command": _command(job, top)}
@@ -117,8 +119,9 @@ def _micro_rows(job, runs, top):
             row["unavailable"] = errors[0]
         else:
             row["metrics"] = _metrics(lines)
-        if "note" in good[0]:
-            row["note"] = good[0]["note"]
+        note = job.note or good[0].get("note")
+        if note:
+            row["note"] = note
         rows.append(row)
     return rows
 

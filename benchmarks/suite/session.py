@@ -2,23 +2,26 @@
 
 A round runs every job once, the back ends of a benchmark right after each other and in an order that moves on by one
 each round, so that a slow minute of the machine falls on all of them. Everything runs once before anything runs twice; what
-depends on figures (memory for the control runs, the search for equal memory) comes after the first round. Further
-rounds begin as long as they fit into the time that is left."""
+depends on figures (memory for the control runs, the search for equal memory) comes after the programs' first round.
+
+Time. The back ends of a benchmark run only if what they took before, or are expected to take, fits into what is left of the
+budget. Until the programs have had their LEAST rounds, the time for these is kept for them: it is the others that have
+fewer rounds then, or none, and the results say which. A job that goes on GRACE_S after the budget is ended."""
 import os
 import statistics
+import subprocess
 import sys
 import time
 
-from . import clients, plan
+from . import clients, execute, plan
 from .plan import BACKENDS, COLLECTORS, COMMON, CONTROLS, KNOBS, MODES, OPTIONAL, PROGRAMS, Job, program_job
 
-ROUNDS = {"full": {"program": 5, "scaling": 3, "curve": 3, "equal": 5, "control": 3, "micro": 3, "client": 3,
-                   "latency": 9},
-          "quick": {"program": 3, "scaling": 2, "curve": 1, "equal": 2, "control": 1, "micro": 1, "client": 1,
-                    "latency": 9},
-          "tiny": {"program": 2, "scaling": 1, "curve": 1, "equal": 1, "control": 1, "micro": 1, "client": 1,
-                   "latency": 1}}
-GROUPS = ["program", "scaling", "latency", "micro", "client", "control", "curve", "equal"]
+ROUNDS = {"full": {"program": 3, "micro": 3, "scaling": 3, "client": 3, "control": 3, "equal": 3, "latency": 9, "curve": 1},
+          "quick": {"program": 3, "micro": 1, "scaling": 2, "client": 1, "control": 1, "equal": 2, "latency": 9, "curve": 1},
+          "tiny": {"program": 2, "micro": 1, "scaling": 1, "client": 1, "control": 1, "equal": 1, "latency": 1, "curve": 1}}
+GROUPS = ["program", "micro", "scaling", "client", "control", "equal", "latency", "curve"]  # in this order
+LEAST = {"full": 3, "quick": 1, "tiny": 1}  # a small run is to show that everything works
+GRACE_S = 180
 MICRO_BACKENDS = ["boehm", "gcdune", "gcdune-functions", "glibc", "jemalloc", "mimalloc", "boehm-current"]
 
 
@@ -26,11 +29,12 @@ class Session:
     def __init__(self, executor, records, build, top, size, budget, select):
         self.executor, self.records, self.build, self.top = executor, records, build, top
         self.size, self.budget = size, budget
-        self.groups, self.programs, self.backends, self.most_rounds = select
+        self.groups, self.programs, self.backends, self.wanted_rounds, self.large = select
         self.jobs = []
         self.began = time.monotonic()
         self.done = self.expected = 0
         self.notes = []
+        self.dune = None
 
     # ---- What there is to run ----
 
@@ -39,7 +43,7 @@ class Session:
                 (not self.backends or backend is None or backend in self.backends))
 
     def rounds(self, group):
-        return min(ROUNDS[self.size][group], self.most_rounds or 99)
+        return self.wanted_rounds or ROUNDS[self.size][group]
 
     def add(self, job):
         if not self.wants(job.group, job.benchmark.split(" ")[0] if job.group not in ("micro", "client") else None,
@@ -51,13 +55,33 @@ class Session:
             if note not in self.notes:
                 self.notes.append(note)
             return
-        if job.prefix and not os.access("/dev/kvm", os.R_OK | os.W_OK):
-            note = "no Dune mode: /dev/kvm is not there, or not for this user"
-            if note not in self.notes:
-                self.notes.append(note)
-            return
+        if job.prefix:  # Dune mode
+            available, said = self.dune_mode()
+            if not available:
+                if said not in self.notes:
+                    self.notes.append(said)
+                return
+            job.note = said
         job.rounds = job.rounds or self.rounds(job.group)
         self.jobs.append(job)
+
+    def dune_mode(self):
+        """Whether programs can be started in Dune mode here, and what is to be said beside their figures, or why not."""
+        if self.dune is None:
+            try:
+                probe = subprocess.run([self.build + "/bin/dune-run", "--probe"], env=execute.environment(), text=True,
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                       timeout=60)
+                available, said = probe.returncode == 0, probe.stdout.strip()
+            except (OSError, subprocess.TimeoutExpired) as e:
+                available, said = False, str(e)
+            if not available:
+                said = "no Dune mode: " + (said or "dune-run --probe says no more")
+            else:
+                said = "KVM: software (PVM): not evidence for hardware" if "software" in said else \
+                    "KVM: not PVM (what is below it, nothing here can tell)"
+            self.dune = available, said
+        return self.dune
 
     def built(self, binary, backend):
         return os.path.exists("%s/bench/%s-%s" % (self.build, binary, BACKENDS[backend].binary))
@@ -65,6 +89,12 @@ class Session:
     def job(self, name, backend, **more):
         job = program_job(self.build, self.top, self.size, name, backend, **more)
         job.rounds = 0
+        return job
+
+    def derived(self, name, backend, **more):
+        """Another job of a program that has run: it takes about as long."""
+        job = self.job(name, backend, **more)
+        job.expects_s = max([r["took_s"] for b in COLLECTORS for r in self.runs("program", name, b)] + [0])
         return job
 
     def static_jobs(self):
@@ -84,20 +114,22 @@ class Session:
         for threads in plan.SCALING:
             if threads > max(4, 2 * plan.CORES) or self.size == "tiny" and threads > 2:
                 continue
-            for binary, arguments in (("gcbench", {"full": 18, "quick": 16, "tiny": 8}),
-                                      ("producer-consumer", {"full": 2000000, "quick": 500000, "tiny": 100})):
+            for binary, arguments in (("gcbench", {"full": 17, "quick": 16, "tiny": 8}),
+                                      ("producer-consumer", {"full": 1000000, "quick": 500000, "tiny": 100})):
                 for backend in ("boehm", "gcdune", "mimalloc"):
                     self.add(Job("scaling", "%s %d" % (binary, threads), backend,
                                  ["%s/bench/%s-%s" % (self.build, binary, backend), str(threads),
                                   str(arguments[self.size])],
                                  rounds=0))
-        for mib, operations, rate, backends, rounds in getattr(plan, "LATENCY_" + self.size.upper()):
+        latency = getattr(plan, "LATENCY_" + self.size.upper()) + (plan.LATENCY_LARGE if self.large else [])
+        for mib, operations, rate, backends, rounds in latency:
             for backend in backends:
                 b = BACKENDS[backend]
                 self.add(Job("latency", "live-cache %d MiB" % mib, backend,
                              ["%s/bench/live-cache-%s" % (self.build, b.binary), str(mib), str(operations), str(rate)],
-                             dict(b.env), rounds=min(rounds, self.most_rounds or 9), needs_mib=2.2 * mib, timeout=900))
-        least = {"full": "0.1", "quick": "0.02", "tiny": "0.001"}[self.size]
+                             dict(b.env), rounds=self.wanted_rounds or rounds, needs_mib=2.2 * mib, timeout=900,
+                             expects_s=1.2 * operations / rate + mib / 250))
+        least = {"full": "0.05", "quick": "0.02", "tiny": "0.001"}[self.size]
         for backend in MICRO_BACKENDS if self.size == "full" else ["boehm", "gcdune", "glibc", "mimalloc"]:
             if backend in OPTIONAL and not self.built("gbench", backend):
                 continue
@@ -106,23 +138,25 @@ class Session:
                        else "-^mark/")
             # Marking is compared with one marker on either side.
             if not BACKENDS[backend].frees and self.size != "tiny":
-                self.micro("marking", backend, binary, least, "^mark/" if self.size == "full" else "^mark/.*/1048576/",
+                self.micro("marking", backend, binary, least, "^mark/" if self.large else "^mark/.*/1048576/",
                            {"GCDUNE_MARKERS": "1", "GC_MARKERS": "1"})
-        self.micro("dirty", "sources", "%s/bench/gbench-dirty" % self.build, least, "first_write/"
-                   if self.size == "tiny" else ".")
+        # The sources of the kernel, and those of Dune mode, each where programs use it.
+        for backend, prefix in (("sources", []), ("dune", ["%s/bin/dune-run" % self.build])):
+            self.micro("dirty", backend, "%s/bench/gbench-dirty" % self.build, least, "first_write/"
+                       if self.size == "tiny" else ".", prefix=prefix)
         dune = "%s/bench/dune-micro" % self.build
-        if self.size != "tiny" and os.access("/dev/kvm", os.R_OK | os.W_OK):
-            self.add(Job("micro", "dune", "dune", [dune, "--quick"], rounds=1, kind="dune"))
+        if self.size != "tiny" and self.dune_mode()[0]:
+            self.add(Job("micro", "dune", "dune", [dune, "--quick"], rounds=0, kind="dune"))
         if self.size != "tiny":
             for job in clients.jobs(self.build, self.top, self.size):
                 self.add(job)
 
-    def micro(self, name, backend, binary, least, which, env=None):
+    def micro(self, name, backend, binary, least, which, env=None, prefix=()):
         self.add(Job("micro", name, backend,
                      [binary, "--benchmark_min_time=" + least, "--benchmark_out=@BENCHMARK_OUT@",
                                               "--benchmark_out_format=json", "--benchmark_filter=" + which], env or {},
                      rounds=0,
-                     kind="micro"))
+                     kind="micro", prefix=list(prefix)))
 
     def curve_programs(self):
         return [name for name, program in PROGRAMS.items() if program.curve
@@ -135,7 +169,7 @@ class Session:
             if not allocated:
                 continue
             for backend, env in CONTROLS.items():
-                job = self.job(name, backend, group="control", extra=env)
+                job = self.derived(name, backend, group="control", extra=env)
                 job.needs_mib = 1.5 * max(allocated) + 256
                 self.add(job)
 
@@ -144,9 +178,11 @@ class Session:
             for backend, (variable, values, form) in KNOBS.items():
                 if backend in OPTIONAL and not self.built(PROGRAMS[name].binary, backend):
                     continue
-                for value in values if self.size == "full" else values[::2] if self.size == "quick" else values[:2]:
-                    self.add(self.job(name, backend, group="curve", extra={variable: form % value}, label="%s@%s" %
-                                      (backend, value)))
+                if not self.large:
+                    values = values[::2] if self.size != "tiny" else values[:2]
+                for value in values:
+                    self.add(self.derived(name, backend, group="curve", extra={variable: form % value}, label="%s@%s" %
+                                          (backend, value)))
 
     def equal_jobs(self):
         """Searches the growth at which gcdune's peak memory is what Boehm's collector takes by default."""
@@ -161,8 +197,10 @@ class Session:
             low, high, best = 10, 1000, None
             for step in range({"full": 6, "quick": 4, "tiny": 1}[self.size]):
                 growth = round((low * high) ** .5) if step else 70
-                job = self.job(name, "gcdune", group="search", extra={variable: str(growth)}, label="gcdune@%d" %
-                               growth)
+                job = self.derived(name, "gcdune", group="search", extra={variable: str(growth)}, label="gcdune@%d" %
+                                   growth)
+                if not self.fits([job], 0):
+                    break
                 run = self.measured(job, 0)
                 if not run or "rss_mib" not in run or "failed" in run:
                     break
@@ -177,10 +215,10 @@ class Session:
                     break
             if best is None:
                 continue
-            job = self.job(name, "gcdune", group="equal", extra={variable: str(best[0])})
+            job = self.derived(name, "gcdune", group="equal", extra={variable: str(best[0])})
             job.title = "GCDUNE_GROWTH=%d found; aim %.1f MiB" % (best[0], target)
             self.add(job)
-            self.add(self.job(name, "boehm", group="equal"))
+            self.add(self.derived(name, "boehm", group="equal"))
 
     # ---- Running ----
 
@@ -193,6 +231,7 @@ class Session:
         run = self.records.get(job.id, round)
         if run is None:
             self.show(job, round, None)
+            job.timeout = max(20, min(job.timeout, int(self.budget + GRACE_S - self.elapsed())))
             run = self.executor.run(job)
             self.records.add(job.id, round, run)
             self.show(job, round, run)
@@ -229,6 +268,24 @@ class Session:
                 warm.checks_output = False
                 self.executor.run(warm)
 
+    def expected_s(self, job, number):
+        """What that run will take, as far as one can know; nothing if it is in the records."""
+        if self.records.get(job.id, number) or number and self.give_up(job):
+            return 0
+        took = [run["took_s"] for run in (self.records.get(job.id, n) for n in range(number)) if run and "took_s" in run]
+        return max(took) if took else job.expects_s
+
+    def fits(self, jobs, number):
+        """Whether there is time for those runs; always for what is in the records."""
+        need = sum(self.expected_s(job, number) for job in jobs)
+        if all(self.records.get(job.id, number) for job in jobs):
+            return True
+        kept = 0
+        if not all(job.group == "program" and number < LEAST[self.size] for job in jobs):
+            kept = sum(self.expected_s(job, n) for job in self.jobs if job.group == "program"
+                       for n in range(min(LEAST[self.size], job.rounds)))
+        return self.elapsed() + 1.1 * need + 1.25 * kept <= self.budget
+
     def round(self, number, jobs):
         by_benchmark = {}
         for job in jobs:
@@ -236,47 +293,42 @@ class Session:
                 by_benchmark.setdefault((job.group, job.benchmark), []).append(job)
         for group in by_benchmark.values():
             turn = number % len(group)
-            for job in group[turn:] + group[:turn]:
-                if number == 0 or not self.give_up(job):
-                    self.measured(job, number)
-
-    def cost(self, number, jobs):
-        """What another round of JOBS takes, of those runs that are not in the records yet."""
-        sum = 0.0
-        for job in jobs:
-            first = self.records.get(job.id, 0)
-            if job.rounds > number and first and not self.give_up(job) and not self.records.get(job.id, number):
-                sum += first.get("took_s", 0)
-        return sum
+            group = [job for job in group[turn:] + group[:turn] if number == 0 or not self.give_up(job)]
+            if self.fits(group, number):
+                for job in group:
+                    if self.elapsed() <= self.budget or self.records.get(job.id, number):
+                        self.measured(job, number)
 
     def run(self):
         self.static_jobs()
         self.expected = len(self.jobs) + 1
         if not self.records.resumed:
             self.warm_up()
-        self.round(0, self.jobs)
-        first = len(self.jobs)
-        if "control" in self.groups:
-            self.control_jobs()
-        if "curve" in self.groups:
-            self.curve_jobs()
-        self.round(0, self.jobs[first:])
-        first = len(self.jobs)
-        if "equal" in self.groups:
-            self.equal_jobs()
-        self.round(0, self.jobs[first:])
-        self.expected = sum(job.rounds for job in self.jobs if not self.give_up(job))
-        skipped = set()
+        for group in GROUPS:
+            if group in ("control", "equal", "curve") and group in self.groups:
+                getattr(self, group + "_jobs")()
+            self.round(0, [job for job in self.jobs if job.group == group])
+        self.expected = self.done + sum(max(0, job.rounds - 1) for job in self.jobs if not self.give_up(job))
         for number in range(1, max([job.rounds for job in self.jobs] + [0])):
             for group in GROUPS:
-                jobs = [job for job in self.jobs if job.group == group]
-                cost = self.cost(number, jobs)
-                if cost and self.elapsed() + 1.1 * cost > self.budget:
-                    skipped.add(group)
-                elif group not in skipped:
-                    self.round(number, jobs)
-        if skipped:
-            self.notes.append("time for fewer rounds than planned of: " + ", ".join(sorted(skipped)))
+                self.round(number, [job for job in self.jobs if job.group == group])
+        self.tell_time()
         if sys.stderr.isatty():
             print("\r\033[K", end="", file=sys.stderr)
         return self.jobs
+
+    def tell_time(self):
+        """What there was no time for, as notes of the results."""
+        fewer, none = {}, []
+        for job in self.jobs:
+            had = len(self.records.of(job.id))
+            if had == 0:
+                none.append("%s/%s" % (job.group, job.benchmark))
+            elif had < job.rounds and not self.give_up(job):
+                least, most = fewer.get(job.group, (99, 0))
+                fewer[job.group] = min(least, had), max(most, job.rounds)
+        if fewer:
+            self.notes.append("the time was up before all rounds of: " + ", ".join(
+                "%s (%d of %d at least)" % (group, had, planned) for group, (had, planned) in sorted(fewer.items())))
+        if none:
+            self.notes.append("there was no time for: " + ", ".join(dict.fromkeys(none)))
