@@ -4,6 +4,17 @@
  * bit has it. An absent entry can be dirty (pagetable.c). The tables are never taken out, so no lock is needed. */
 #include "monitor.h"
 
+/* From now on the bits of this range are to be exact (ahead.c). */
+static void begin_tracking(uintptr_t base, uintptr_t end)
+{
+	for (size_t chunk = base >> CHUNK_SHIFT; chunk << CHUNK_SHIFT < end; chunk++) {
+		uint64_t *word = &dune_tracked[chunk / 64], bit = 1UL << chunk % 64;
+
+		if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit))
+			__atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST);
+	}
+}
+
 static long harvest(const void *start, size_t length, uint64_t *bitmap, bool clear)
 {
 	uintptr_t base = PAGE_DOWN(start), end = PAGE_UP((uintptr_t)start + length), page, next;
@@ -15,6 +26,8 @@ static long harvest(const void *start, size_t length, uint64_t *bitmap, bool cle
 		return -EINVAL;
 	if (bitmap)
 		__builtin_memset(bitmap, 0, ((end - base) / PAGE + 63) / 64 * 8);
+	if (clear)
+		begin_tracking(base, end);
 	for (page = base; page < end; page = next) {
 		uint64_t *pte = pt_walk(HERE, page, end, &next), *large = pte ? NULL : pt_large(HERE, page);
 
@@ -95,6 +108,7 @@ int dune_dirty_track(const void *start, size_t length)
 		return -ENOTSUP;
 	if (end < base || end > USER_END)
 		return -EINVAL;
+	begin_tracking(base, end);
 	return is_there(base, end) ? 0 : (int)dune_hypercall(HYPERCALL_POPULATE, (long)base, (long)(end - base), 0);
 }
 
@@ -113,6 +127,8 @@ static long harvest_rights(const void *start, size_t length, uint64_t *bitmap, b
 		return -EINVAL;
 	if (bitmap)
 		__builtin_memset(bitmap, 0, ((end - base) / PAGE + 63) / 64 * 8);
+	if (protect)
+		begin_tracking(base, end);
 	for (page = base; page < end; page = next) {
 		uint64_t *pte = pt_walk(HERE, page, end, &next);
 

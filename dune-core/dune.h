@@ -52,7 +52,10 @@ DUNE_API const char *dune_error(void);
 /* ---- Dirty bits -------------------------------------------------------------------------------------------------- */
 
 /* A page is dirty when it was written, by any thread or by the kernel in a system call of this process, since it was
- * mapped or its bit was cleared. mremap moves the bits with the pages, fork copies them, madvise that throws
+ * mapped or its bit was cleared. Until a program asks for the bits of a range for the first time, more pages may count
+ * as written than were: what was mapped before it entered, and memory a little ahead of where it is being filled in
+ * order (at most half as much again as has been filled, or 16 pages, and 1 MiB). From the first dune_dirty_take,
+ * dune_dirty_track or dune_protect_take on, whatever it answers, bits of that range are exact. mremap moves the bits with the pages, fork copies them, madvise that throws
  * contents away sets them. Not seen: writes by other processes to shared memory, by a process that uses
  * process_vm_writev or /proc/PID/mem on this one, by devices.
  *

@@ -255,6 +255,7 @@ void pt_fill_all(void);
 int pt_populate(uint64_t root, uintptr_t start, size_t length);
 int pt_fill(uint64_t root, uintptr_t address, const struct mapping *m);
 void pt_fill_range(uintptr_t start, size_t length, bool write, bool exec);
+int pt_fill_written(uintptr_t start, uintptr_t end, bool exec);
 void pt_drop(uintptr_t start, size_t length);
 void pt_wipe(uintptr_t start, size_t length);
 void pt_dirty(uintptr_t start, size_t length);
@@ -263,6 +264,13 @@ int pt_fault(uint64_t root, uintptr_t address, bool write, bool exec, bool alone
 void pt_drop_all(bool owned);
 int pt_map_area(unsigned index);
 void pt_mark(uintptr_t start, size_t length); /* takes the lock */
+
+/* ahead.c; dune.lock is held */
+bool ahead_possible(uintptr_t start);
+bool ahead_fault(uintptr_t page, const struct mapping *m);
+bool ahead_make(uintptr_t start, uintptr_t end);
+/* A bit for each chunk of addresses: the program looks at dirty bits there. It sets them itself (dirty.c). */
+extern uint64_t dune_tracked[CHUNKS / 64] __attribute__((visibility("hidden")));
 
 /* enter.c */
 long leave(struct thread *t);

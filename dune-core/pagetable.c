@@ -92,6 +92,18 @@ void pt_fill_range(uintptr_t start, size_t length, bool write, bool exec)
 	}
 }
 
+/* The same for memory that counts as written (ahead.c). */
+int pt_fill_written(uintptr_t start, uintptr_t end, bool exec)
+{
+	int error = 0;
+
+	for (uintptr_t next; start < end && !error; start = next) {
+		next = MIN(end, (start & ~(512 * PAGE - 1)) + 512 * PAGE);
+		error = fill_table(*dune.roots, start, next, rights(true, exec) | PTE_D);
+	}
+	return error;
+}
+
 /* Before a call that changes what is mapped: nothing in the range is present, dirty bits stay. */
 void pt_drop(uintptr_t start, size_t length)
 {
@@ -310,7 +322,9 @@ int pt_fault(uint64_t root, uintptr_t address, bool write, bool exec, bool alone
 						m.start = PAGE_DOWN(address);
 						m.end = m.start + PAGE;
 					}
-					if (pt_fill(root, address, &m))
+					if (!(write && !alone && !(old & PTE_P) &&
+					      ahead_fault(PAGE_DOWN(address), &m)) &&
+					    pt_fill(root, address, &m))
 						code = SEGV_MAPERR;
 				}
 			}
@@ -320,7 +334,8 @@ int pt_fault(uint64_t root, uintptr_t address, bool write, bool exec, bool alone
 	return code;
 }
 
-/* Fills in what the process has when it enters, large areas aside: a fault for each table would cost more. */
+/* Fills in what the process has when it enters, large areas aside: a fault for each table would cost more. What can be
+ * written counts as written (ahead.c says what that is good for). */
 void pt_fill_all(void)
 {
 	struct mapping m;
@@ -329,7 +344,8 @@ void pt_fill_all(void)
 		if (m.end - m.start > (16UL << 20) || memory_is_ours(m.start, m.end - m.start) ||
 		    !(m.read || m.write || m.exec) || m.end > USER_END)
 			continue;
-		pt_fill_range(m.start, m.end - m.start, m.write, m.exec);
+		if (!m.write || !ahead_possible(m.start) || pt_fill_written(m.start, m.end, m.exec))
+			pt_fill_range(m.start, m.end - m.start, m.write, m.exec);
 	}
 }
 
