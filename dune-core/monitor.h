@@ -164,7 +164,8 @@ struct dune {
 	uint64_t gpa_end;
 	uintptr_t upcall_base;
 	size_t upcall_size;
-	uintptr_t upcall_handler, syscall_handler;
+	uintptr_t upcall_handler, syscall_handler, exception_handler;
+	uint32_t exceptions; /* which vectors have a handler in the program */
 	char error[160];
 	struct dune_statistics stats;
 	uint64_t system_calls[512];
@@ -193,9 +194,10 @@ long dune_hypercall(long number, long a, long b, long c);
 /* nucleus.S */
 extern char dune_nucleus[], dune_nucleus_syscall[], dune_nucleus_go[], dune_nucleus_user[], dune_nucleus_pushed[],
 	dune_nucleus_sysret[], dune_nucleus_iret[], dune_nucleus_flush[], dune_nucleus_breakpoint[],
-	dune_nucleus_pagefault[], dune_nucleus_vectors[], dune_nucleus_test[], dune_nucleus_store[], dune_nucleus_end[];
+	dune_nucleus_pagefault[], dune_nucleus_vectors[], dune_nucleus_handled[], dune_nucleus_raise[], dune_nucleus_test[], dune_nucleus_store[], dune_nucleus_end[];
 /* upcall.S */
 extern char dune_upcall_entry[], dune_upcall_copied[], dune_upcall_pushed[], dune_flush_trapped[];
+extern char dune_exception_entry[], dune_exception_copied[], dune_exception_pushed[];
 void dune_syscall_entry(void);
 void dune_flush_trap(void);
 
@@ -216,8 +218,12 @@ int vcpu_get_bases(struct vcpu *v, uint64_t *fs, uint64_t *gs);
 int vcpu_get_xsave(struct vcpu *v, void *xsave);
 int vcpu_set_xsave(struct vcpu *v, const void *xsave);
 int high_fd(int fd);
-void vcpu_set_upcall(struct vcpu *v);
-void vcpu_set_syscall(struct vcpu *v);
+
+/* area.c */
+void area_write(struct vcpu *v);
+void area_set_upcall(struct vcpu *v);
+void area_set_syscall(struct vcpu *v);
+void area_set_exceptions(struct vcpu *v);
 
 /* memory.c */
 int memory_init(void);
@@ -301,6 +307,11 @@ void thread_exit(struct thread *t, long status);
 struct sighand *sighand_new(void);
 /* fault.c */
 void fault_after_fork(void);
+/* What upcall.S saves of the program: end of dune_registers is what the processor pushed. The two words are the address
+ * of a page fault or the number of another exception, and the error code. */
+#define SAVED_VECTOR 0
+#define SAVED_ERROR 1
+#define EXCEPTIONS_FOR_HANDLERS 0x000b305bU /* 0 1 3 4 6 12 13 16 17 19 */
 /* flush.c */
 void flush_all(struct thread *t);
 void flush_await_kicks(struct thread *t);

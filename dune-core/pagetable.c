@@ -194,7 +194,7 @@ void pt_drop_all(bool owned)
 {
 	uintptr_t at = 0, ends[3][2] = {
 		{ (uintptr_t)dune.areas, (uintptr_t)dune.areas + OWN_SIZE },
-		{ PAGE_DOWN(dune_upcall_entry), PAGE_UP(dune_upcall_copied) },
+		{ PAGE_DOWN(dune_upcall_entry), PAGE_UP(dune_exception_copied) },
 		{ USER_END, USER_END },
 	};
 

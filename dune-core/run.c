@@ -120,30 +120,82 @@ static int fpe_code(struct thread *t, unsigned vector)
 			   : FPE_FLTRES;
 }
 
-static void exception(struct thread *t, unsigned vector)
+/* A signal for an exception of the program's. */
+static void make_signal(struct thread *t, unsigned vector, uint64_t error)
 {
-	uint64_t error = exceptions[vector].has_error ? *word(t, DATA_FRAME - 8) : 0;
 	int code = exceptions[vector].code;
 	uintptr_t address = 0;
 
-	take_frame(t);
-	if (vector == 14) {
-		page_fault(t);
-		return;
-	}
 	COUNT(exceptions);
 	trace_exit(t, "exception", vector);
-	if (!exceptions[vector].sig || (*word(t, DATA_FRAME + 8) & 3) != 3)
-		die(t, "an exception in ring 0");
-	if (vector == 3 && t->regs->rip == (uintptr_t)dune_flush_trapped) {
-		t->epoch = 0; /* stopped on the way to a flush: depart does it */
-		return;
-	}
 	if (vector == 16 || vector == 19)
 		code = fpe_code(t, vector);
 	if (exceptions[vector].sig == SIGFPE || exceptions[vector].sig == SIGILL || vector == 1)
 		address = t->regs->rip;
 	signal_force(t, exceptions[vector].sig, code, address, (int)vector, error);
+}
+
+/* The way to a handler that the vCPU was stopped on, to its end: what upcall.S copies from exception_entry on. */
+static void finish_upcall(struct thread *t, unsigned vector)
+{
+	struct kvm_regs *r = t->regs;
+	uintptr_t area = (uintptr_t)t->vcpu->area, top = area + AREA_SIZE - 64;
+	struct dune_registers *saved;
+
+	if (r->rsp - area - AREA_STACK < AREA_SIZE - AREA_STACK)
+		top = (r->rsp - 128) & ~15UL;
+	if (top - area < AREA_STACK + sizeof(*saved))
+		die(t, "an exception on a full stack for handlers");
+	saved = (struct dune_registers *)top - 1;
+	*saved = (struct dune_registers){
+		.r15 = r->r15, .r14 = r->r14, .r13 = r->r13, .r12 = r->r12, .r11 = r->r11, .r10 = r->r10, .r9 = r->r9,
+		.r8 = r->r8, .rbp = r->rbp, .rdi = r->rdi, .rsi = r->rsi, .rdx = r->rdx, .rcx = r->rcx, .rbx = r->rbx,
+		.rax = r->rax, .reserved = { [SAVED_VECTOR] = vector, [SAVED_ERROR] = *word(t, DATA_FRAME - 8) },
+		.rip = r->rip, .cs = USER_CS, .rflags = r->rflags, .rsp = r->rsp, .ss = USER_SS,
+	};
+	r->rbx = area;
+	r->rsp = (uintptr_t)saved;
+	r->rip = (uintptr_t)dune_exception_copied;
+	r->rflags = 2;
+}
+
+/* A handler has passed an exception on; upcall.S has put the vector state back. */
+static void passed_on(struct thread *t)
+{
+	struct kvm_regs *r = t->regs;
+	uintptr_t area = (uintptr_t)t->vcpu->area;
+	struct dune_registers saved;
+	unsigned vector;
+
+	if (r->rbp - area < AREA_STACK || r->rbp - area > AREA_SIZE - sizeof(saved))
+		die(t, "a store to the exit page");
+	saved = *(const struct dune_registers *)r->rbp;
+	vector = saved.reserved[SAVED_VECTOR] & 31;
+	r->r15 = saved.r15, r->r14 = saved.r14, r->r13 = saved.r13, r->r12 = saved.r12, r->r11 = saved.r11;
+	r->r10 = saved.r10, r->r9 = saved.r9, r->r8 = saved.r8, r->rbp = saved.rbp, r->rdi = saved.rdi;
+	r->rsi = saved.rsi, r->rdx = saved.rdx, r->rcx = saved.rcx, r->rbx = saved.rbx, r->rax = saved.rax;
+	r->rip = saved.rip, r->rsp = saved.rsp, r->rflags = (saved.rflags & 0x50dd5UL) | 0x202;
+	t->at = AT_USER;
+	if (!(EXCEPTIONS_FOR_HANDLERS >> vector & 1))
+		die(t, "a store to the exit page");
+	make_signal(t, vector, exceptions[vector].has_error ? saved.reserved[SAVED_ERROR] : 0);
+}
+
+static void exception(struct thread *t, unsigned vector)
+{
+	take_frame(t);
+	if (vector == 14) {
+		page_fault(t);
+		return;
+	}
+	if (!exceptions[vector].sig || (*word(t, DATA_FRAME + 8) & 3) != 3)
+		die(t, "an exception in ring 0");
+	if (vector == 3 && t->regs->rip == (uintptr_t)dune_flush_trapped)
+		t->epoch = 0; /* stopped on the way to a flush: depart does it */
+	else if (dune.exceptions >> vector & 1)
+		finish_upcall(t, vector);
+	else
+		make_signal(t, vector, exceptions[vector].has_error ? *word(t, DATA_FRAME - 8) : 0);
 }
 
 /* An exception that KVM was about to deliver when it was stopped would be delivered to whatever runs next: a signal
@@ -187,6 +239,16 @@ static void stopped(struct thread *t)
 		t->at = AT_USER;
 		return;
 	}
+	/* The same for other exceptions, but what traps would not happen again. */
+	if (r->rip >= (uintptr_t)dune_exception_entry && r->rip < (uintptr_t)dune_exception_copied) {
+		if (r->rip >= (uintptr_t)dune_exception_pushed)
+			r->rbx = *(uint64_t *)(t->vcpu->area + AREA_SIZE - 8);
+		r->rax = *word(t, DATA_RAX);
+		take_frame(t);
+		t->at = AT_USER;
+		finish_upcall(t, *word(t, DATA_VECTOR) & 31);
+		return;
+	}
 	if (offset >= PAGE) {
 		undelivered(t);
 		return;
@@ -217,8 +279,12 @@ static void stopped(struct thread *t)
 		if (at > dune_nucleus_pagefault)
 			r->rax = *word(t, DATA_RAX);
 		take_frame(t);
-	} else if (at < dune_nucleus_test) {
+	} else if (at < dune_nucleus_handled) {
 		exception(t, (unsigned)(at - dune_nucleus_vectors) / 16);
+	} else if (at < dune_nucleus_store) {
+		take_frame(t);
+		finish_upcall(t, at < dune_nucleus_raise ? (unsigned)(at - dune_nucleus_handled) / 16 :
+							   *word(t, DATA_VECTOR) & 31);
 	}
 }
 
@@ -310,6 +376,8 @@ static void exit_page(struct thread *t, unsigned offset)
 		system_call(t);
 	} else if (offset >= EXIT_EXCEPTION && offset < EXIT_EXCEPTION + 16 * 32 && offset % 16 == 8) {
 		exception(t, (offset - EXIT_EXCEPTION) / 16);
+	} else if (offset == EXIT_RAISE) {
+		passed_on(t);
 	} else {
 		die(t, "a store to the exit page");
 	}
