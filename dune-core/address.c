@@ -214,6 +214,7 @@ long address_space_call(struct thread *t, long number, const long a[6])
 	long result;
 
 	dune_lock(&dune.lock);
+	tables_tidy();
 	split_for(t, number, a);
 	switch (number) {
 	case SYS_mmap:

@@ -242,7 +242,8 @@ struct dune_statistics {
 	uint64_t slots;	       /* memory slots */
 	uint64_t large;	       /* large pages mapped */
 	uint64_t flushes;      /* by the monitor */
-	uint64_t upcalls;      /* faults handled in the program, no exit */
+	uint64_t tables;       /* page-table pages, in use or kept for use */
+	uint64_t upcalls;      /* faults and other exceptions handled in the program, no exit */
 	uint64_t local_flushes; /* asked for by the program, no exit */
 };
 

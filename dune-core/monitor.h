@@ -152,6 +152,8 @@ struct dune {
 	uint64_t roots[ROOTS]; /* guest-physical addresses of the top-level tables */
 	unsigned clones;  /* how many more than one */
 	uint64_t *free_tables;
+	size_t tidy_at;	  /* tables_used from which on tables_tidy looks for empty ones */
+	uint32_t walkers; /* threads that look at tables without dune.lock */
 	char *threads;	  /* MAX_THREADS of THREAD_SIZE */
 	unsigned threads_high; /* of which so many have ever been used */
 	char *xsaves;	  /* MAX_THREADS of xsave_size */
@@ -250,6 +252,16 @@ uint64_t *pt_walk(uint64_t root, uintptr_t address, uintptr_t end, uintptr_t *ne
 uint64_t *pt_large(uint64_t root, uintptr_t address);
 int tables_clone(uint64_t from);
 void tables_free(int number);
+void tables_tidy(void);
+/* Around each use of the tables without dune.lock (tables.c: tables_tidy). */
+static inline void walk_begin(void)
+{
+	__atomic_fetch_add(&dune.walkers, 1, __ATOMIC_SEQ_CST);
+}
+static inline void walk_end(void)
+{
+	__atomic_fetch_sub(&dune.walkers, 1, __ATOMIC_SEQ_CST);
+}
 /* In the program: the table that this thread uses (table.c). */
 extern __thread uint64_t dune_root __attribute__((visibility("hidden")));
 #define HERE (dune_root ? dune_root : *dune.roots)

@@ -7,8 +7,9 @@
  *
  * Why edits from here are seen by the hardware. An edit that adds a mapping or a right is seen when the access
  * faults. One that takes something away is followed by a system call that makes the kernel change the same range,
- * and KVM's MMU notifier then drops what it had built for it, on every vCPU. Intermediate entries are only ever
- * added: a table once linked stays, since under shadow paging nobody would notice that one was taken out.
+ * and KVM's MMU notifier then drops what it had built for it, on every vCPU. Intermediate entries are only added: a
+ * table once linked stays, since under shadow paging nobody would notice that one was taken out, until tables_tidy takes
+ * out those that are empty, and has KVM forget everything.
  *
  * dune.lock is held by all callers, except pt_mark's. Ring 3 changes entries at the same time, so changes are
  * atomic. */
@@ -263,7 +264,7 @@ void pt_move(uintptr_t from, uintptr_t to, size_t length)
 		}
 }
 
-/* Marks what the kernel wrote. No lock is needed where the table is there: it stays. */
+/* Marks what the kernel wrote. No lock is needed where the table is there. */
 void pt_mark(uintptr_t start, size_t length)
 {
 	uintptr_t end = start + length;
@@ -271,16 +272,19 @@ void pt_mark(uintptr_t start, size_t length)
 	if (!length || end < start || end > USER_END)
 		return;
 	for (uintptr_t page = PAGE_DOWN(start); page < end; page += PAGE) {
-		uint64_t *pte = dune.clones ? NULL : pte_of(*dune.roots, page, false);
+		uint64_t *pte;
 
+		walk_begin();
+		pte = dune.clones ? NULL : pte_of(*dune.roots, page, false);
 		if (!pte && !dune.clones)
 			pte = pt_large(*dune.roots, page);
+		if (pte && !(__atomic_load_n(pte, __ATOMIC_RELAXED) & PTE_D))
+			__atomic_fetch_or(pte, PTE_D, __ATOMIC_RELAXED);
+		walk_end();
 		if (!pte) {
 			dune_lock(&dune.lock);
 			pt_dirty(page, MIN(end - page, PAGE));
 			dune_unlock(&dune.lock);
-		} else if (!(__atomic_load_n(pte, __ATOMIC_RELAXED) & PTE_D)) {
-			__atomic_fetch_or(pte, PTE_D, __ATOMIC_RELAXED);
 		}
 	}
 }
