@@ -179,6 +179,12 @@ static inline struct thread *thread_of(const void *stack)
 	return (struct thread *)((uintptr_t)stack & ~(THREAD_SIZE - 1));
 }
 
+/* A word of the data page of its vCPU (layout.h). */
+static inline uint64_t *data_word(struct thread *t, unsigned offset)
+{
+	return (uint64_t *)(t->vcpu->area + AREA_DATA + offset);
+}
+
 #define COUNT(field) __atomic_fetch_add(&dune.stats.field, 1, __ATOMIC_RELAXED)
 
 /* entry.S */
@@ -292,7 +298,13 @@ extern uint64_t dune_tracked[CHUNKS / 64] __attribute__((visibility("hidden")));
 
 /* enter.c */
 long leave(struct thread *t);
+/* exception.c */
+void exception(struct thread *t, unsigned vector);
+void finish_upcall(struct thread *t, unsigned vector);
+void passed_on(struct thread *t);
+void memory_gone(struct thread *t);
 /* run.c */
+void take_frame(struct thread *t);
 void run(struct thread *t) __attribute__((noreturn));
 void guest_store(struct thread *t, uint64_t *at, uint64_t value);
 /* syscall.c */
