@@ -20,10 +20,19 @@ static size_t resident(char *at, size_t pages)
 	return n;
 }
 
+/* Pages of 4 KiB, whatever the machine's setting of huge pages is. */
+static char *small_pages(size_t pages)
+{
+	char *at = map_pages(pages);
+
+	madvise(at, pages * PAGE, MADV_NOHUGEPAGE);
+	return at;
+}
+
 static void in_order(void)
 {
 	struct dune_statistics before, after;
-	char *at = map_pages(N);
+	char *at = small_pages(N);
 
 	dune_statistics(&before);
 	for (size_t i = 0; i < N; i++) {
@@ -46,7 +55,7 @@ static void in_order(void)
 
 static void here_and_there(void)
 {
-	char *at = map_pages(16 * N);
+	char *at = small_pages(16 * N);
 
 	for (size_t i = 300; i < 16 * N; i += 512)
 		at[i * PAGE] = 1;
@@ -67,7 +76,7 @@ static size_t bits(char *at, size_t pages, size_t touched, bool take)
 /* The memory is in a chunk of addresses of its own, as other tests look at bits. */
 static void dirty(void)
 {
-	char *at = map_pages(9 * 16384), *chunk = (char *)(((uintptr_t)at + (64UL << 20) - 1) & ~((64UL << 20) - 1));
+	char *at = small_pages(9 * 16384), *chunk = (char *)(((uintptr_t)at + (64UL << 20) - 1) & ~((64UL << 20) - 1));
 	size_t n;
 	pid_t pid;
 

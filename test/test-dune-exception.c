@@ -110,6 +110,9 @@ static void handlers(bool on)
 		CHECK_EQ(dune_exception_handler(all[i].vector, on ? on_exception : NULL, (void *)&calls), 0);
 }
 
+/* What this processor raises: emulated ones leave out some checks. */
+static bool raises[N];
+
 /* As a signal, with its registers. */
 static void as_signals(const char *when)
 {
@@ -118,7 +121,10 @@ static void as_signals(const char *when)
 	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 
 	sigaltstack(&ss, NULL);
+	sigaction(SIGSEGV, &action, NULL);
 	for (size_t i = 0; i < N; i++) {
+		if (when && !raises[i])
+			continue;
 		sigaction(all[i].sig, &action, NULL);
 		caught = 0;
 		if (!sigsetjmp(back, 1))
@@ -126,13 +132,17 @@ static void as_signals(const char *when)
 		/* The handler's way out leaves the alignment check on. */
 		__asm__ volatile("pushfq; andl $~0x40100, (%%rsp); popfq; fninit; ldmxcsr %0"
 				 : : "m"((uint32_t){ 0x1f80 }) : "cc", "memory");
-		if (caught != all[i].sig || caught_trap != (int)all[i].vector || caught_rbx != 0x1122334455667788UL) {
+		if (!when)
+			raises[i] = caught == all[i].sig && caught_trap == (int)all[i].vector;
+		else if (caught != all[i].sig || caught_trap != (int)all[i].vector || caught_rbx != 0x1122334455667788UL) {
 			dprintf(2, "%s, %s: signal %d, trap %d, rbx %lx\n", when, all[i].name, caught, caught_trap,
 				caught_rbx);
 			_exit(1);
 		}
-		signal(all[i].sig, SIG_DFL);
+		if (all[i].sig != SIGSEGV)
+			signal(all[i].sig, SIG_DFL);
 	}
+	signal(SIGSEGV, SIG_DFL);
 	ss.ss_flags = SS_DISABLE;
 	sigaltstack(&ss, NULL);
 }
@@ -140,6 +150,8 @@ static void as_signals(const char *when)
 static void each(void)
 {
 	for (size_t i = 0; i < N; i++) {
+		if (!raises[i])
+			continue;
 		calls = 0;
 		last_error = 77;
 		all[i].cause();
@@ -153,10 +165,15 @@ static void each(void)
 /* Passed on: the handler is called once, then the signal comes. */
 static void passed(void)
 {
+	uint64_t expected = 0;
+
+	for (size_t i = 0; i < N; i++)
+		expected += raises[i];
+	CHECK(expected >= 6);
 	pass_it = 1;
 	calls = 0;
 	as_signals("passed on");
-	CHECK_EQ(calls, N);
+	CHECK_EQ(calls, expected);
 	pass_it = 0;
 }
 
@@ -263,7 +280,7 @@ int main(void)
 	pid_t pid;
 
 	CHECK_EQ(dune_exception_handler(6, on_exception, NULL), dune_is_active() ? 0 : -ENOTSUP);
-	as_signals("natively");
+	as_signals(NULL); /* natively */
 	enter_or_skip();
 	as_signals("without handlers");
 	CHECK_EQ(dune_exception_handler(14, on_exception, NULL), -EINVAL);

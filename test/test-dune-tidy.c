@@ -83,7 +83,7 @@ static void *harvest(void *base)
 int main(void)
 {
 	uintptr_t base = 0x200000000000UL;
-	size_t n = (size_t)repetitions(200) * 10;
+	size_t n = (size_t)repetitions(200) * KEPT;
 	uint64_t tables;
 	pthread_t thread;
 	pid_t pid;
