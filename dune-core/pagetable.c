@@ -7,7 +7,8 @@
  *
  * Why edits from here are seen by the hardware. An edit that adds a mapping or a right is seen when the access
  * faults. One that takes something away is followed by a system call that makes the kernel change the same range,
- * and KVM's MMU notifier then drops what it had built for it, on every vCPU. Intermediate entries are only added: a
+ * and KVM's MMU notifier then drops what it had built for it, on every vCPU; for a view of other memory, which no
+ * notifier tells of, KVM is made to forget everything (forget_views). Intermediate entries are only added: a
  * table once linked stays, since under shadow paging nobody would notice that one was taken out, until tables_tidy takes
  * out those that are empty, and has KVM forget everything.
  *
@@ -105,11 +106,31 @@ int pt_fill_written(uintptr_t start, uintptr_t end, bool exec)
 	return error;
 }
 
+/* One entry is absent; its dirty bit stays. Returns whether it was a view of other memory (dune_map): the kernel's change of
+ * its own addresses does not concern that memory, so no notifier will fire for it. */
+static bool drop(uint64_t *pte, uintptr_t page)
+{
+	uint64_t old = __atomic_fetch_and(pte, PTE_D, __ATOMIC_RELAXED);
+
+	return old & PTE_P && old & PTE_OWNED && (old & PTE_ADDRESS) != memory_gpa(page);
+}
+
+/* For views: KVM forgets all that it has built, and every processor flushes. */
+static void forget_views(void)
+{
+	vm_forget();
+	flush_all(NULL);
+}
+
 /* Before a call that changes what is mapped: nothing in the range is present, dirty bits stay. */
 void pt_drop(uintptr_t start, size_t length)
 {
+	bool views = false;
+
 	FOR_EACH (start, length)
-		__atomic_fetch_and(pte, PTE_D, __ATOMIC_RELAXED);
+		views |= drop(pte, page);
+	if (views)
+		forget_views();
 }
 
 /* One large entry becomes a table. */
@@ -193,6 +214,7 @@ void pt_huge(uintptr_t start, size_t length)
  * for. */
 void pt_drop_all(bool owned)
 {
+	bool views = false;
 	uintptr_t at = 0, ends[3][2] = {
 		{ (uintptr_t)dune.areas, (uintptr_t)dune.areas + OWN_SIZE },
 		{ PAGE_DOWN(dune_upcall_entry), PAGE_UP(dune_exception_copied) },
@@ -209,9 +231,11 @@ void pt_drop_all(bool owned)
 	for (int i = 0; i < 3; i++) {
 		FOR_EACH (at, ends[i][0] - at)
 			if (owned || !(__atomic_load_n(pte, __ATOMIC_RELAXED) & PTE_OWNED))
-				__atomic_fetch_and(pte, PTE_D, __ATOMIC_RELAXED);
+				views |= drop(pte, page);
 		at = ends[i][1];
 	}
+	if (views)
+		forget_views();
 }
 
 /* A new mapping: not written yet. */
