@@ -12,7 +12,6 @@
 
 static volatile uint64_t calls, last_vector, last_error;
 static volatile int pass_it;
-static volatile uintptr_t skip_to;
 
 #define FCW(xsave) (*(uint16_t *)(xsave))
 #define MXCSR(xsave) (*(uint32_t *)((char *)(xsave) + 24))
@@ -212,7 +211,7 @@ static void nesting(void)
 
 /* ---- Threads and signals ----------------------------------------------------------------------------------------- */
 
-static volatile int ticks, stop;
+static volatile int ticks;
 static void on_tick(int sig)
 {
 	ticks++;
