@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <dune.h>
@@ -163,6 +164,34 @@ static double row_trap(struct count *c)
 		range[i * PAGE] = 1;
 	c->operations = (double)range_pages;
 	return (now() - sum) / (double)range_pages;
+}
+
+static int skip_ud2(const struct dune_exception *e, void *argument)
+{
+	e->registers->rip += 2;
+	return 0;
+}
+
+static void on_sigill(int sig, siginfo_t *info, void *context)
+{
+	((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] += 2;
+}
+
+/* An exception that is no page fault, to the program's handler and back. */
+static double row_exception(struct count *c)
+{
+	struct sigaction action = { .sa_sigaction = on_sigill, .sa_flags = SA_SIGINFO };
+	double begin;
+
+	if (dune_is_active())
+		dune_exception_handler(6, skip_ud2, NULL);
+	else
+		sigaction(SIGILL, &action, NULL);
+	begin = now();
+	for (int i = 0; i < 500; i++)
+		__asm__ volatile("ud2");
+	c->operations = 500;
+	return (now() - begin) / 500;
 }
 
 /* appel1: a fault on a protected page; the handler unprotects it, and protects another. */
@@ -442,6 +471,7 @@ static const struct row {
 	{ "page walk (TLB miss)", row_walk, false },
 	{ "system call seen by a ptrace tracer", row_ptrace, false },
 	{ "trap (fault handled by the program)", row_trap, false },
+	{ "exception handled by the program (ud2)", row_exception, false },
 	{ "appel1 (trap, unprotect, protect)", row_appel1, false },
 	{ "appel2 (protect 100, trap, unprotect)", row_appel2, false },
 	{ "protection change, one page", row_protect, false },

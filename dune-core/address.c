@@ -31,6 +31,10 @@ static long call_mmap(const long a[6])
 	if (is_error(at))
 		return at;
 	pt_wipe((uintptr_t)at, length);
+	/* Fresh memory is left to its first touch, which ahead.c helps. */
+	if (length > (256UL << 10) && a[2] & PROT_WRITE && ahead_possible((uintptr_t)at) &&
+	    (a[3] & (MAP_TYPE | MAP_ANONYMOUS | MAP_STACK)) == (MAP_PRIVATE | MAP_ANONYMOUS))
+		return at;
 	/* With MAP_GROWSDOWN more than this may come to be mapped; faults see to it. */
 	if (a[2] & (PROT_READ | PROT_WRITE | PROT_EXEC) && length <= EAGER)
 		pt_fill_range((uintptr_t)at, length, a[2] & PROT_WRITE, a[2] & PROT_EXEC);
@@ -81,6 +85,9 @@ static long call_brk(const long a[6])
 		pt_wipe(PAGE_UP(old), PAGE_UP(new) - PAGE_UP(old));
 	else if (new < old)
 		pt_wipe(PAGE_UP(new), PAGE_UP(old) - PAGE_UP(new));
+	/* What malloc asks for in small steps it is about to use. */
+	if (new > old && new - old <= (256UL << 10) && ahead_make(PAGE_UP(old), PAGE_UP(new)))
+		return (long)new;
 	if (new > old && new - old <= EAGER)
 		pt_fill_range(PAGE_UP(old), PAGE_UP(new) - PAGE_UP(old), true, false);
 	return (long)new;
@@ -207,6 +214,7 @@ long address_space_call(struct thread *t, long number, const long a[6])
 	long result;
 
 	dune_lock(&dune.lock);
+	tables_tidy();
 	split_for(t, number, a);
 	switch (number) {
 	case SYS_mmap:

@@ -1,8 +1,20 @@
 /* dirty.c - in the program, ring 3: reading and clearing the dirty bits of its page tables.
  *
  * Bits are cleared with a locked operation, as a processor that writes to the page sets them with one; whoever clears a
- * bit has it. An absent entry can be dirty (pagetable.c). The tables are never taken out, so no lock is needed. */
+ * bit has it. An absent entry can be dirty (pagetable.c). Tables that are in use are never taken out: no lock is needed, but
+ * to be counted (walk_begin). */
 #include "monitor.h"
+
+/* From now on the bits of this range are to be exact (ahead.c). */
+static void begin_tracking(uintptr_t base, uintptr_t end)
+{
+	for (size_t chunk = base >> CHUNK_SHIFT; chunk << CHUNK_SHIFT < end; chunk++) {
+		uint64_t *word = &dune_tracked[chunk / 64], bit = 1UL << chunk % 64;
+
+		if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit))
+			__atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST);
+	}
+}
 
 static long harvest(const void *start, size_t length, uint64_t *bitmap, bool clear)
 {
@@ -15,6 +27,9 @@ static long harvest(const void *start, size_t length, uint64_t *bitmap, bool cle
 		return -EINVAL;
 	if (bitmap)
 		__builtin_memset(bitmap, 0, ((end - base) / PAGE + 63) / 64 * 8);
+	if (clear)
+		begin_tracking(base, end);
+	walk_begin();
 	for (page = base; page < end; page = next) {
 		uint64_t *pte = pt_walk(HERE, page, end, &next), *large = pte ? NULL : pt_large(HERE, page);
 
@@ -37,6 +52,7 @@ static long harvest(const void *start, size_t length, uint64_t *bitmap, bool cle
 				bitmap[(page - base) / PAGE / 64] |= 1UL << (page - base) / PAGE % 64;
 		}
 	}
+	walk_end();
 	return dirty;
 }
 
@@ -61,30 +77,33 @@ int dune_dirty_set(const void *start, size_t length)
 
 	if (error)
 		return error;
+	walk_begin();
 	for (uintptr_t page = PAGE_DOWN(start), next; page < end; page = next) {
 		uint64_t *pte = pt_walk(HERE, page, end, &next);
 
 		for (; pte && page < next; page += PAGE, pte++)
 			__atomic_fetch_or(pte, PTE_D, __ATOMIC_RELAXED);
 	}
+	walk_end();
 	return 0;
 }
 
 /* Whether all of the range is in the page tables, by entries of 4 KiB. */
 static bool is_there(uintptr_t page, uintptr_t end)
 {
+	bool there = true;
 	uintptr_t next;
 
-	for (; page < end; page = next) {
+	walk_begin();
+	for (; page < end && there; page = next) {
 		uint64_t *pte = pt_walk(HERE, page, end, &next);
 
-		if (!pte)
-			return false;
-		for (; page < next; page += PAGE, pte++)
-			if (!(__atomic_load_n(pte, __ATOMIC_RELAXED) & PTE_P))
-				return false;
+		there = pte;
+		for (; there && page < next; page += PAGE, pte++)
+			there = __atomic_load_n(pte, __ATOMIC_RELAXED) & PTE_P;
 	}
-	return true;
+	walk_end();
+	return there;
 }
 
 int dune_dirty_track(const void *start, size_t length)
@@ -95,6 +114,7 @@ int dune_dirty_track(const void *start, size_t length)
 		return -ENOTSUP;
 	if (end < base || end > USER_END)
 		return -EINVAL;
+	begin_tracking(base, end);
 	return is_there(base, end) ? 0 : (int)dune_hypercall(HYPERCALL_POPULATE, (long)base, (long)(end - base), 0);
 }
 
@@ -113,6 +133,9 @@ static long harvest_rights(const void *start, size_t length, uint64_t *bitmap, b
 		return -EINVAL;
 	if (bitmap)
 		__builtin_memset(bitmap, 0, ((end - base) / PAGE + 63) / 64 * 8);
+	if (protect)
+		begin_tracking(base, end);
+	walk_begin();
 	for (page = base; page < end; page = next) {
 		uint64_t *pte = pt_walk(HERE, page, end, &next);
 
@@ -131,6 +154,7 @@ static long harvest_rights(const void *start, size_t length, uint64_t *bitmap, b
 				bitmap[(page - base) / PAGE / 64] |= 1UL << (page - base) / PAGE % 64;
 		}
 	}
+	walk_end();
 	return found;
 }
 

@@ -52,7 +52,10 @@ DUNE_API const char *dune_error(void);
 /* ---- Dirty bits -------------------------------------------------------------------------------------------------- */
 
 /* A page is dirty when it was written, by any thread or by the kernel in a system call of this process, since it was
- * mapped or its bit was cleared. mremap moves the bits with the pages, fork copies them, madvise that throws
+ * mapped or its bit was cleared. Until a program asks for the bits of a range for the first time, more pages may count
+ * as written than were: what was mapped before it entered, and memory a little ahead of where it is being filled in
+ * order (at most half as much again as has been filled, or 16 pages, and 1 MiB). From the first dune_dirty_take,
+ * dune_dirty_track or dune_protect_take on, whatever it answers, bits of that range are exact. mremap moves the bits with the pages, fork copies them, madvise that throws
  * contents away sets them. Not seen: writes by other processes to shared memory, by a process that uses
  * process_vm_writev or /proc/PID/mem on this one, by devices.
  *
@@ -116,7 +119,36 @@ typedef int dune_fault_fn(const struct dune_fault *fault, void *argument);
  * mprotect said. Not in a signal handler or a fault handler. */
 DUNE_API int dune_fault_handler(const void *start, size_t length, dune_fault_fn *handler, void *argument);
 
-/* For who looks at other threads' stacks: whether STACK, a stack pointer, is one of a fault handler's stack. If so,
+/* ---- Other exceptions -------------------------------------------------------------------------------------------- */
+
+/* Of the program, where the exception came. What the handler changes, the program goes on with. cs and ss must stay. */
+struct dune_registers {
+	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
+	uint64_t reserved[2];
+	uint64_t rip, cs, rflags, rsp, ss;
+};
+
+struct dune_exception {
+	unsigned vector; /* the processor's number */
+	unsigned error;	 /* its error code, or 0 where it has none */
+	struct dune_registers *registers;
+	void *xsave; /* floating-point and vector state, as XSAVE writes it in its standard form */
+};
+
+/* Returns 0: the program goes on with *registers and *xsave. rip is that of the instruction for those that fault, so a
+ * handler that changes nothing will be called again; behind it for 3 and 4, and for 1 after a step (the T flag). 1: what
+ * the kernel makes of it happens, a signal. Called as a fault handler is: in ring 3, on the same stack of its own, as an
+ * interruption of the thread; it may do what a signal handler may. Floating-point exceptions are masked in it. It may be
+ * left by siglongjmp. */
+typedef int dune_exception_fn(const struct dune_exception *exception, void *argument);
+
+/* Gives exception VECTOR to handler, in all threads, those to come included; NULL takes it away. The vectors are 0 (divide
+ * error), 1 (debug), 3 (breakpoint), 4 (overflow), 6 (invalid opcode), 12 (stack), 13 (general protection), 16 (x87), 17
+ * (alignment) and 19 (SIMD): -EINVAL for others. One exit; an exception itself takes none. A forked child keeps it, a
+ * program after exec does not. Not in a signal handler or a fault handler. Page faults: dune_fault_handler. */
+DUNE_API int dune_exception_handler(unsigned vector, dune_exception_fn *handler, void *argument);
+
+/* For who looks at other threads' stacks: whether STACK, a stack pointer, is one of a fault or exception handler's stack. If so,
  * returns 1: the handler's stack is in use up to *end, with all general registers of the program among what is there;
  * and *interrupted is the stack pointer of the program, with its red zone below. Else 0. */
 DUNE_API int dune_fault_stack(const void *stack, const void **end, const void **interrupted);
@@ -210,7 +242,8 @@ struct dune_statistics {
 	uint64_t slots;	       /* memory slots */
 	uint64_t large;	       /* large pages mapped */
 	uint64_t flushes;      /* by the monitor */
-	uint64_t upcalls;      /* faults handled in the program, no exit */
+	uint64_t tables;       /* page-table pages, in use or kept for use */
+	uint64_t upcalls;      /* faults and other exceptions handled in the program, no exit */
 	uint64_t local_flushes; /* asked for by the program, no exit */
 };
 

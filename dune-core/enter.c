@@ -104,6 +104,8 @@ static int prepare(bool *same_clock, char *why, size_t size)
 	limit = getenv("DUNE_MAX_SLOTS");
 	if (limit && atoi(limit) >= 16 + (int)(OWN_SIZE / CHUNK))
 		dune.max_slots = MIN(dune.max_slots, (unsigned)atoi(limit));
+	limit = getenv("DUNE_TIDY_AT");
+	dune.tidy_at = (limit ? (size_t)atol(limit) : 4096) * PAGE;
 	limit = getenv("DUNE_LOSE");
 	dune.lose = limit ? atol(limit) : -1;
 	v = vcpu_get();
@@ -449,6 +451,7 @@ int dune_statistics(struct dune_statistics *statistics)
 	if (!dune.active)
 		return -ENOTSUP;
 	*statistics = dune.stats;
+	statistics->tables = dune.tables_used / PAGE;
 	count(&statistics->upcalls, DATA_UPCALLS);
 	count(&statistics->local_flushes, DATA_FLUSHES);
 	return 0;

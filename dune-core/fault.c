@@ -1,4 +1,5 @@
-/* fault.c - in the program, ring 3: which handler a fault upcall is for, and the handler for system calls.
+/* fault.c - in the program, ring 3: which handler a fault upcall is for, and the handlers for other exceptions and for
+ * system calls.
  *
  * The nucleus knows one range that covers all (upcall_set); here each fault is looked up. Slots are published by their
  * handler word last, and a fault that finds nothing goes to the monitor, so a lookup may run beside a registration. */
@@ -13,17 +14,11 @@ static struct handler {
 } handlers[HANDLERS];
 static uint32_t lock;
 
-/* What upcall.S has pushed. */
-struct upcall {
-	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
-	uint64_t address, error, rip, cs, rflags, rsp, ss;
-};
+__attribute__((visibility("hidden"))) int dune_upcall(const struct dune_registers *r);
 
-__attribute__((visibility("hidden"))) int dune_upcall(const struct upcall *u);
-
-int dune_upcall(const struct upcall *u)
+int dune_upcall(const struct dune_registers *r)
 {
-	struct dune_fault fault = { u->address, u->rip, (unsigned)u->error };
+	struct dune_fault fault = { r->reserved[SAVED_VECTOR], r->rip, (unsigned)r->reserved[SAVED_ERROR] };
 
 	for (int i = 0; i < HANDLERS; i++) {
 		dune_fault_fn *fn = __atomic_load_n(&handlers[i].fn, __ATOMIC_ACQUIRE);
@@ -93,8 +88,47 @@ int dune_fault_stack(const void *stack, const void **end, const void **interrupt
 	if (!dune.active || at - (uintptr_t)dune.areas >= MAX_THREADS * (uintptr_t)AREA_SIZE || at - area < AREA_STACK)
 		return 0;
 	*end = (const void *)(area + AREA_SIZE);
-	*interrupted = (const void *)((const struct upcall *)(area + AREA_SIZE - 64 - sizeof(struct upcall)))->rsp;
+	*interrupted = (const void *)((const struct dune_registers *)(area + AREA_SIZE - 64 - sizeof(struct dune_registers)))->rsp;
 	return 1;
+}
+
+/* ---- Other exceptions -------------------------------------------------------------------------------------------- */
+
+static struct {
+	dune_exception_fn *fn;
+	void *argument;
+} raised_to[32];
+
+/* From upcall.S. Vectors 8, 10 to 14, 17 have an error code; for others the word is left over from another. */
+static int on_exception(struct dune_registers *r, void *xsave)
+{
+	unsigned vector = r->reserved[SAVED_VECTOR] & 31;
+	bool has_error = 0x27d00U >> vector & 1;
+	dune_exception_fn *fn = __atomic_load_n(&raised_to[vector].fn, __ATOMIC_ACQUIRE);
+	struct dune_exception e = { vector, has_error ? (unsigned)r->reserved[SAVED_ERROR] : 0, r, xsave };
+
+	return !fn || fn(&e, raised_to[vector].argument);
+}
+
+/* The word of the handler changes last, as above. */
+int dune_exception_handler(unsigned vector, dune_exception_fn *fn, void *argument)
+{
+	uint32_t all = 0;
+	int error;
+
+	if (!dune.active)
+		return -ENOTSUP;
+	if (vector > 31 || !(EXCEPTIONS_FOR_HANDLERS >> vector & 1))
+		return -EINVAL;
+	dune_lock(&lock);
+	__atomic_store_n(&raised_to[vector].fn, NULL, __ATOMIC_RELEASE);
+	raised_to[vector].argument = argument;
+	__atomic_store_n(&raised_to[vector].fn, fn, __ATOMIC_RELEASE);
+	for (unsigned i = 0; i < 32; i++)
+		all |= raised_to[i].fn ? 1U << i : 0;
+	error = (int)dune_hypercall(HYPERCALL_EXCEPTION, (long)all, (long)on_exception, 0);
+	dune_unlock(&lock);
+	return error;
 }
 
 /* ---- System calls ------------------------------------------------------------------------------------------------ */

@@ -38,6 +38,10 @@
 #define DATA_SYSCALL_ENTRY 0x90 /* dune_syscall_entry */
 #define DATA_SYSCALL_HANDLER 0x98 /* the C function that it calls */
 #define DATA_SKIP 0xa0	     /* a call with this return address goes to the monitor, once */
+#define DATA_EXCEPTION_FRAME 0xa8 /* as DATA_UPCALL_FRAME, to exception_entry */
+#define DATA_VECTOR 0xd0     /* of the exception that is on its way there */
+#define DATA_EXCEPTION_HANDLER 0xd8 /* ring 3: the C function that it goes to */
+#define DATA_BREAKPOINT 0xe0 /* where in the nucleus an int3 goes that is not a flush */
 #define DATA_GDT 0x100
 #define DATA_TSS 0x180
 #define DATA_IDT 0x200	     /* 32 entries of 16 bytes */
@@ -55,6 +59,7 @@
 #define EXIT_SYSCALL 0x00
 #define EXIT_EXCEPTION 0x08 /* + 16 * vector */
 #define EXIT_STORE 0x800    /* guest_store is done */
+#define EXIT_RAISE 0x808    /* a handler passes an exception on (upcall.S): rbp points at what it saved */
 
 /* Numbers of system calls that are for the monitor; Linux has none so high. */
 #define HYPERCALL_BASE 0x44554e00
@@ -68,5 +73,6 @@
 #define HYPERCALL_TABLE_CLONE (HYPERCALL_BASE + 7)
 #define HYPERCALL_TABLE_USE (HYPERCALL_BASE + 8)
 #define HYPERCALL_TABLE_FREE (HYPERCALL_BASE + 9)
+#define HYPERCALL_EXCEPTION (HYPERCALL_BASE + 10)
 
 #endif

@@ -152,6 +152,8 @@ struct dune {
 	uint64_t roots[ROOTS]; /* guest-physical addresses of the top-level tables */
 	unsigned clones;  /* how many more than one */
 	uint64_t *free_tables;
+	size_t tidy_at;	  /* tables_used from which on tables_tidy looks for empty ones */
+	uint32_t walkers; /* threads that look at tables without dune.lock */
 	char *threads;	  /* MAX_THREADS of THREAD_SIZE */
 	unsigned threads_high; /* of which so many have ever been used */
 	char *xsaves;	  /* MAX_THREADS of xsave_size */
@@ -164,7 +166,8 @@ struct dune {
 	uint64_t gpa_end;
 	uintptr_t upcall_base;
 	size_t upcall_size;
-	uintptr_t upcall_handler, syscall_handler;
+	uintptr_t upcall_handler, syscall_handler, exception_handler;
+	uint32_t exceptions; /* which vectors have a handler in the program */
 	char error[160];
 	struct dune_statistics stats;
 	uint64_t system_calls[512];
@@ -174,6 +177,12 @@ extern struct dune dune;
 static inline struct thread *thread_of(const void *stack)
 {
 	return (struct thread *)((uintptr_t)stack & ~(THREAD_SIZE - 1));
+}
+
+/* A word of the data page of its vCPU (layout.h). */
+static inline uint64_t *data_word(struct thread *t, unsigned offset)
+{
+	return (uint64_t *)(t->vcpu->area + AREA_DATA + offset);
 }
 
 #define COUNT(field) __atomic_fetch_add(&dune.stats.field, 1, __ATOMIC_RELAXED)
@@ -193,9 +202,10 @@ long dune_hypercall(long number, long a, long b, long c);
 /* nucleus.S */
 extern char dune_nucleus[], dune_nucleus_syscall[], dune_nucleus_go[], dune_nucleus_user[], dune_nucleus_pushed[],
 	dune_nucleus_sysret[], dune_nucleus_iret[], dune_nucleus_flush[], dune_nucleus_breakpoint[],
-	dune_nucleus_pagefault[], dune_nucleus_vectors[], dune_nucleus_test[], dune_nucleus_store[], dune_nucleus_end[];
+	dune_nucleus_pagefault[], dune_nucleus_vectors[], dune_nucleus_handled[], dune_nucleus_raise[], dune_nucleus_test[], dune_nucleus_store[], dune_nucleus_end[];
 /* upcall.S */
 extern char dune_upcall_entry[], dune_upcall_copied[], dune_upcall_pushed[], dune_flush_trapped[];
+extern char dune_exception_entry[], dune_exception_copied[], dune_exception_pushed[];
 void dune_syscall_entry(void);
 void dune_flush_trap(void);
 
@@ -216,8 +226,12 @@ int vcpu_get_bases(struct vcpu *v, uint64_t *fs, uint64_t *gs);
 int vcpu_get_xsave(struct vcpu *v, void *xsave);
 int vcpu_set_xsave(struct vcpu *v, const void *xsave);
 int high_fd(int fd);
-void vcpu_set_upcall(struct vcpu *v);
-void vcpu_set_syscall(struct vcpu *v);
+
+/* area.c */
+void area_write(struct vcpu *v);
+void area_set_upcall(struct vcpu *v);
+void area_set_syscall(struct vcpu *v);
+void area_set_exceptions(struct vcpu *v);
 
 /* memory.c */
 int memory_init(void);
@@ -244,6 +258,16 @@ uint64_t *pt_walk(uint64_t root, uintptr_t address, uintptr_t end, uintptr_t *ne
 uint64_t *pt_large(uint64_t root, uintptr_t address);
 int tables_clone(uint64_t from);
 void tables_free(int number);
+void tables_tidy(void);
+/* Around each use of the tables without dune.lock (tables.c: tables_tidy). */
+static inline void walk_begin(void)
+{
+	__atomic_fetch_add(&dune.walkers, 1, __ATOMIC_SEQ_CST);
+}
+static inline void walk_end(void)
+{
+	__atomic_fetch_sub(&dune.walkers, 1, __ATOMIC_SEQ_CST);
+}
 /* In the program: the table that this thread uses (table.c). */
 extern __thread uint64_t dune_root __attribute__((visibility("hidden")));
 #define HERE (dune_root ? dune_root : *dune.roots)
@@ -255,6 +279,7 @@ void pt_fill_all(void);
 int pt_populate(uint64_t root, uintptr_t start, size_t length);
 int pt_fill(uint64_t root, uintptr_t address, const struct mapping *m);
 void pt_fill_range(uintptr_t start, size_t length, bool write, bool exec);
+int pt_fill_written(uintptr_t start, uintptr_t end, bool exec);
 void pt_drop(uintptr_t start, size_t length);
 void pt_wipe(uintptr_t start, size_t length);
 void pt_dirty(uintptr_t start, size_t length);
@@ -264,9 +289,22 @@ void pt_drop_all(bool owned);
 int pt_map_area(unsigned index);
 void pt_mark(uintptr_t start, size_t length); /* takes the lock */
 
+/* ahead.c; dune.lock is held */
+bool ahead_possible(uintptr_t start);
+bool ahead_fault(uintptr_t page, const struct mapping *m);
+bool ahead_make(uintptr_t start, uintptr_t end);
+/* A bit for each chunk of addresses: the program looks at dirty bits there. It sets them itself (dirty.c). */
+extern uint64_t dune_tracked[CHUNKS / 64] __attribute__((visibility("hidden")));
+
 /* enter.c */
 long leave(struct thread *t);
+/* exception.c */
+void exception(struct thread *t, unsigned vector);
+void finish_upcall(struct thread *t, unsigned vector);
+void passed_on(struct thread *t);
+void memory_gone(struct thread *t);
 /* run.c */
+void take_frame(struct thread *t);
 void run(struct thread *t) __attribute__((noreturn));
 void guest_store(struct thread *t, uint64_t *at, uint64_t value);
 /* syscall.c */
@@ -293,6 +331,11 @@ void thread_exit(struct thread *t, long status);
 struct sighand *sighand_new(void);
 /* fault.c */
 void fault_after_fork(void);
+/* What upcall.S saves of the program: end of dune_registers is what the processor pushed. The two words are the address
+ * of a page fault or the number of another exception, and the error code. */
+#define SAVED_VECTOR 0
+#define SAVED_ERROR 1
+#define EXCEPTIONS_FOR_HANDLERS 0x000b305bU /* 0 1 3 4 6 12 13 16 17 19 */
 /* flush.c */
 void flush_all(struct thread *t);
 void flush_await_kicks(struct thread *t);

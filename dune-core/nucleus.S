@@ -82,7 +82,7 @@ dune_nucleus_breakpoint:
 	mov DATA(DATA_RAX), %rax
 	iretq
 1:	mov DATA(DATA_RAX), %rax
-	LEAVE(EXIT_EXCEPTION + 16 * 3)
+	jmp *DATA(DATA_BREAKPOINT)
 	ud2
 
 /* #PF: an upcall to ring 3 for the range that has a handler, else the monitor's. The frame stays where it is for
@@ -112,6 +112,27 @@ dune_nucleus_vectors:
 	ud2
 	.set vector, vector + 1
 	.endr
+
+/* The same for those that the program has a handler for; its interrupt descriptor table says which. To ring 3 by a
+ * prepared frame, as for a page fault; the processor's own stays where it is until exception_entry has copied it. */
+	.globl dune_nucleus_handled, dune_nucleus_raise
+	.hidden dune_nucleus_handled, dune_nucleus_raise
+	.balign 16
+dune_nucleus_handled:
+	.set vector, 0
+	.rept 32
+	.balign 16
+	movb $vector, DATA(DATA_VECTOR)
+	jmp dune_nucleus_raise
+	ud2
+	.set vector, vector + 1
+	.endr
+	.balign 16
+dune_nucleus_raise:
+	mov %rax, DATA(DATA_RAX)
+	lea DATA(DATA_EXCEPTION_FRAME), %rsp
+	iretq
+	ud2
 
 /* guest_store(): an edit of a page table that KVM is to see. At whatever level the vCPU is. */
 	.globl dune_nucleus_store

@@ -7,8 +7,10 @@
  *
  * Why edits from here are seen by the hardware. An edit that adds a mapping or a right is seen when the access
  * faults. One that takes something away is followed by a system call that makes the kernel change the same range,
- * and KVM's MMU notifier then drops what it had built for it, on every vCPU. Intermediate entries are only ever
- * added: a table once linked stays, since under shadow paging nobody would notice that one was taken out.
+ * and KVM's MMU notifier then drops what it had built for it, on every vCPU; for a view of other memory, which no
+ * notifier tells of, KVM is made to forget everything (forget_views). Intermediate entries are only added: a
+ * table once linked stays, since under shadow paging nobody would notice that one was taken out, until tables_tidy takes
+ * out those that are empty, and has KVM forget everything.
  *
  * dune.lock is held by all callers, except pt_mark's. Ring 3 changes entries at the same time, so changes are
  * atomic. */
@@ -92,11 +94,43 @@ void pt_fill_range(uintptr_t start, size_t length, bool write, bool exec)
 	}
 }
 
+/* The same for memory that counts as written (ahead.c). */
+int pt_fill_written(uintptr_t start, uintptr_t end, bool exec)
+{
+	int error = 0;
+
+	for (uintptr_t next; start < end && !error; start = next) {
+		next = MIN(end, (start & ~(512 * PAGE - 1)) + 512 * PAGE);
+		error = fill_table(*dune.roots, start, next, rights(true, exec) | PTE_D);
+	}
+	return error;
+}
+
+/* One entry is absent; its dirty bit stays. Returns whether it was a view of other memory (dune_map): the kernel's change of
+ * its own addresses does not concern that memory, so no notifier will fire for it. */
+static bool drop(uint64_t *pte, uintptr_t page)
+{
+	uint64_t old = __atomic_fetch_and(pte, PTE_D, __ATOMIC_RELAXED);
+
+	return old & PTE_P && old & PTE_OWNED && (old & PTE_ADDRESS) != memory_gpa(page);
+}
+
+/* For views: KVM forgets all that it has built, and every processor flushes. */
+static void forget_views(void)
+{
+	vm_forget();
+	flush_all(NULL);
+}
+
 /* Before a call that changes what is mapped: nothing in the range is present, dirty bits stay. */
 void pt_drop(uintptr_t start, size_t length)
 {
+	bool views = false;
+
 	FOR_EACH (start, length)
-		__atomic_fetch_and(pte, PTE_D, __ATOMIC_RELAXED);
+		views |= drop(pte, page);
+	if (views)
+		forget_views();
 }
 
 /* One large entry becomes a table. */
@@ -180,9 +214,10 @@ void pt_huge(uintptr_t start, size_t length)
  * for. */
 void pt_drop_all(bool owned)
 {
+	bool views = false;
 	uintptr_t at = 0, ends[3][2] = {
 		{ (uintptr_t)dune.areas, (uintptr_t)dune.areas + OWN_SIZE },
-		{ PAGE_DOWN(dune_upcall_entry), PAGE_UP(dune_upcall_copied) },
+		{ PAGE_DOWN(dune_upcall_entry), PAGE_UP(dune_exception_copied) },
 		{ USER_END, USER_END },
 	};
 
@@ -196,9 +231,11 @@ void pt_drop_all(bool owned)
 	for (int i = 0; i < 3; i++) {
 		FOR_EACH (at, ends[i][0] - at)
 			if (owned || !(__atomic_load_n(pte, __ATOMIC_RELAXED) & PTE_OWNED))
-				__atomic_fetch_and(pte, PTE_D, __ATOMIC_RELAXED);
+				views |= drop(pte, page);
 		at = ends[i][1];
 	}
+	if (views)
+		forget_views();
 }
 
 /* A new mapping: not written yet. */
@@ -251,7 +288,7 @@ void pt_move(uintptr_t from, uintptr_t to, size_t length)
 		}
 }
 
-/* Marks what the kernel wrote. No lock is needed where the table is there: it stays. */
+/* Marks what the kernel wrote. No lock is needed where the table is there. */
 void pt_mark(uintptr_t start, size_t length)
 {
 	uintptr_t end = start + length;
@@ -259,16 +296,19 @@ void pt_mark(uintptr_t start, size_t length)
 	if (!length || end < start || end > USER_END)
 		return;
 	for (uintptr_t page = PAGE_DOWN(start); page < end; page += PAGE) {
-		uint64_t *pte = dune.clones ? NULL : pte_of(*dune.roots, page, false);
+		uint64_t *pte;
 
+		walk_begin();
+		pte = dune.clones ? NULL : pte_of(*dune.roots, page, false);
 		if (!pte && !dune.clones)
 			pte = pt_large(*dune.roots, page);
+		if (pte && !(__atomic_load_n(pte, __ATOMIC_RELAXED) & PTE_D))
+			__atomic_fetch_or(pte, PTE_D, __ATOMIC_RELAXED);
+		walk_end();
 		if (!pte) {
 			dune_lock(&dune.lock);
 			pt_dirty(page, MIN(end - page, PAGE));
 			dune_unlock(&dune.lock);
-		} else if (!(__atomic_load_n(pte, __ATOMIC_RELAXED) & PTE_D)) {
-			__atomic_fetch_or(pte, PTE_D, __ATOMIC_RELAXED);
 		}
 	}
 }
@@ -310,7 +350,9 @@ int pt_fault(uint64_t root, uintptr_t address, bool write, bool exec, bool alone
 						m.start = PAGE_DOWN(address);
 						m.end = m.start + PAGE;
 					}
-					if (pt_fill(root, address, &m))
+					if (!(write && !alone && !(old & PTE_P) &&
+					      ahead_fault(PAGE_DOWN(address), &m)) &&
+					    pt_fill(root, address, &m))
 						code = SEGV_MAPERR;
 				}
 			}
@@ -320,7 +362,8 @@ int pt_fault(uint64_t root, uintptr_t address, bool write, bool exec, bool alone
 	return code;
 }
 
-/* Fills in what the process has when it enters, large areas aside: a fault for each table would cost more. */
+/* Fills in what the process has when it enters, large areas aside: a fault for each table would cost more. What can be
+ * written counts as written (ahead.c says what that is good for). */
 void pt_fill_all(void)
 {
 	struct mapping m;
@@ -329,7 +372,8 @@ void pt_fill_all(void)
 		if (m.end - m.start > (16UL << 20) || memory_is_ours(m.start, m.end - m.start) ||
 		    !(m.read || m.write || m.exec) || m.end > USER_END)
 			continue;
-		pt_fill_range(m.start, m.end - m.start, m.write, m.exec);
+		if (!m.write || !ahead_possible(m.start) || pt_fill_written(m.start, m.end, m.exec))
+			pt_fill_range(m.start, m.end - m.start, m.write, m.exec);
 	}
 }
 

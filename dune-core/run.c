@@ -6,16 +6,6 @@
  * delivered at once and there is no state in which it must wait. */
 #include "monitor.h"
 
-static char *data_of(struct thread *t)
-{
-	return t->vcpu->area + AREA_DATA;
-}
-
-static uint64_t *word(struct thread *t, unsigned offset)
-{
-	return (uint64_t *)(data_of(t) + offset);
-}
-
 /* On its way to a system-call handler in ring 3, before the return address is on the stack: the call starts over. */
 static void undo_syscall(struct thread *t)
 {
@@ -25,125 +15,19 @@ static void undo_syscall(struct thread *t)
 		return;
 	if (at > dune_nucleus_user)
 		t->regs->rsp += 128;
-	t->regs->rip = *word(t, DATA_SYSCALL_RIP) - 2;
+	t->regs->rip = *data_word(t, DATA_SYSCALL_RIP) - 2;
 }
 
 /* The program's registers after an exception, from what the processor pushed. */
-static void take_frame(struct thread *t)
+void take_frame(struct thread *t)
 {
-	uint64_t *frame = word(t, DATA_FRAME);
+	uint64_t *frame = data_word(t, DATA_FRAME);
 
 	t->regs->rip = frame[0];
 	t->regs->rflags = frame[2];
 	t->regs->rsp = frame[3];
 	t->at = AT_KERNEL;
 	undo_syscall(t);
-}
-
-static const struct {
-	uint8_t sig, has_error;
-	int code;
-} exceptions[32] = {
-	[0] = { SIGFPE, 0, FPE_INTDIV }, [1] = { SIGTRAP, 0, TRAP_TRACE }, [3] = { SIGTRAP, 0, SI_KERNEL },
-	[4] = { SIGSEGV, 0, SI_KERNEL }, [5] = { SIGSEGV, 0, SI_KERNEL }, [6] = { SIGILL, 0, ILL_ILLOPN },
-	[7] = { SIGSEGV, 0, SI_KERNEL }, [10] = { SIGSEGV, 1, SI_KERNEL }, [11] = { SIGBUS, 1, SI_KERNEL },
-	[12] = { SIGBUS, 1, SI_KERNEL }, [13] = { SIGSEGV, 1, SI_KERNEL }, [14] = { SIGSEGV, 1, SEGV_MAPERR },
-	[16] = { SIGFPE, 0, FPE_FLTINV }, [17] = { SIGBUS, 1, BUS_ADRALN }, [19] = { SIGFPE, 0, FPE_FLTINV },
-};
-
-/* The old vsyscall page: three calls, at fixed addresses, that nothing modern makes. */
-static bool vsyscall(struct thread *t, uintptr_t address)
-{
-	static const long calls[] = { SYS_gettimeofday, SYS_time, SYS_getcpu };
-	uint64_t back;
-
-	if ((address & ~0xc00UL) != 0xffffffffff600000UL || (address >> 10 & 3) == 3)
-		return false;
-	if (guest_read(&back, t->regs->rsp, 8))
-		return false;
-	t->regs->rax =
-		(uint64_t)sys3(calls[address >> 10 & 3], (long)t->regs->rdi, (long)t->regs->rsi, (long)t->regs->rdx);
-	t->regs->rip = back;
-	t->regs->rsp += 8;
-	return true;
-}
-
-static bool careful(struct thread *t, uintptr_t address, uint64_t error);
-
-static void page_fault(struct thread *t)
-{
-	uintptr_t address = *word(t, DATA_CR2);
-	uint64_t error = *word(t, DATA_FRAME - 8);
-	bool passed = *word(t, DATA_PASS) == (address | 1);
-	int code;
-
-	*word(t, DATA_PASS) = 0;
-	COUNT(faults);
-	if (error & 16 && address == t->regs->rip && vsyscall(t, address))
-		return;
-	if (careful(t, address, error))
-		return;
-	/* The program may have written anything into its tables. */
-	if (error & 8)
-		die(t, "a page-table entry with reserved bits");
-	t->fault_repeats = address == t->fault_address ? t->fault_repeats + 1 : 0;
-	t->fault_address = address;
-	if (t->fault_repeats > 20000)
-		die(t, "a page fault that mapping the page does not end");
-	code = pt_fault(t->root, address, error & 2, error & 16, t->careful);
-	/* What stands in the entry may be its handler's doing, which has not seen the fault: the range got one just now, or
-	 * another fault was passed on that did not come again. Then it is tried again, and the handler judges. */
-	if (code && !passed && address - dune.upcall_base < dune.upcall_size)
-		return;
-	trace_exit(t, code ? "fault, no" : "fault", address);
-	if (code)
-		signal_force(t, SIGSEGV, code, address, 14, error | 4 | (code == SEGV_ACCERR));
-}
-
-static int fpe_code(struct thread *t, unsigned vector)
-{
-	uint32_t bits;
-
-	if (vcpu_get_xsave(t->vcpu, t->xsave) < 0)
-		return FPE_FLTINV;
-	if (vector == 19) {
-		uint32_t mxcsr = *(uint32_t *)(t->xsave + 24);
-
-		bits = mxcsr & ~(mxcsr >> 7);
-	} else {
-		bits = *(uint16_t *)(t->xsave + 2) & ~*(uint16_t *)t->xsave;
-	}
-	return bits & 1	   ? FPE_FLTINV
-	       : bits & 4  ? FPE_FLTDIV
-	       : bits & 8  ? FPE_FLTOVF
-	       : bits & 18 ? FPE_FLTUND
-			   : FPE_FLTRES;
-}
-
-static void exception(struct thread *t, unsigned vector)
-{
-	uint64_t error = exceptions[vector].has_error ? *word(t, DATA_FRAME - 8) : 0;
-	int code = exceptions[vector].code;
-	uintptr_t address = 0;
-
-	take_frame(t);
-	if (vector == 14) {
-		page_fault(t);
-		return;
-	}
-	COUNT(exceptions);
-	trace_exit(t, "exception", vector);
-	if (!exceptions[vector].sig || (*word(t, DATA_FRAME + 8) & 3) != 3)
-		die(t, "an exception in ring 0");
-	if (vector == 3 && t->regs->rip == (uintptr_t)dune_flush_trapped) {
-		t->epoch = 0; /* stopped on the way to a flush: depart does it */
-		return;
-	}
-	if (vector == 16 || vector == 19)
-		code = fpe_code(t, vector);
-	if (exceptions[vector].sig == SIGFPE || exceptions[vector].sig == SIGILL || vector == 1)
-		address = t->regs->rip;
-	signal_force(t, exceptions[vector].sig, code, address, (int)vector, error);
 }
 
 /* An exception that KVM was about to deliver when it was stopped would be delivered to whatever runs next: a signal
@@ -182,9 +66,19 @@ static void stopped(struct thread *t)
 	if (r->rip >= (uintptr_t)dune_upcall_entry && r->rip <= (uintptr_t)dune_upcall_copied) {
 		if (r->rip >= (uintptr_t)dune_upcall_pushed)
 			r->rbx = *(uint64_t *)(t->vcpu->area + AREA_SIZE - 8);
-		r->rax = *word(t, DATA_RAX);
+		r->rax = *data_word(t, DATA_RAX);
 		take_frame(t);
 		t->at = AT_USER;
+		return;
+	}
+	/* The same for other exceptions, but what traps would not happen again. */
+	if (r->rip >= (uintptr_t)dune_exception_entry && r->rip < (uintptr_t)dune_exception_copied) {
+		if (r->rip >= (uintptr_t)dune_exception_pushed)
+			r->rbx = *(uint64_t *)(t->vcpu->area + AREA_SIZE - 8);
+		r->rax = *data_word(t, DATA_RAX);
+		take_frame(t);
+		t->at = AT_USER;
+		finish_upcall(t, *data_word(t, DATA_VECTOR) & 31);
 		return;
 	}
 	if (offset >= PAGE) {
@@ -193,7 +87,7 @@ static void stopped(struct thread *t)
 	}
 	if (at < dune_nucleus_user) {
 		/* The call was not made yet. */
-		r->rip = (at < dune_nucleus_go ? r->rcx : *word(t, DATA_SYSCALL_RIP)) - 2;
+		r->rip = (at < dune_nucleus_go ? r->rcx : *data_word(t, DATA_SYSCALL_RIP)) - 2;
 		r->rflags = r->r11;
 		t->at = dune.syscall_at_cpl3 ? AT_USER : AT_SYSCALL;
 	} else if (at < dune_nucleus_sysret) {
@@ -204,21 +98,25 @@ static void stopped(struct thread *t)
 		t->at = AT_SYSCALL;
 	} else if (at < dune_nucleus_breakpoint) {
 		if (at < dune_nucleus_iret) {
-			r->rax = *word(t, DATA_FRAME - 8);
+			r->rax = *data_word(t, DATA_FRAME - 8);
 			t->epoch = 0;
 		}
 		take_frame(t);
 	} else if (at < dune_nucleus_pagefault) {
 		if (at > dune_nucleus_breakpoint)
-			r->rax = *word(t, DATA_RAX);
+			r->rax = *data_word(t, DATA_RAX);
 		exception(t, 3);
 	} else if (at < dune_nucleus_vectors) {
 		/* An upcall, or the way to page_fault(): the instruction is tried again. */
 		if (at > dune_nucleus_pagefault)
-			r->rax = *word(t, DATA_RAX);
+			r->rax = *data_word(t, DATA_RAX);
 		take_frame(t);
-	} else if (at < dune_nucleus_test) {
+	} else if (at < dune_nucleus_handled) {
 		exception(t, (unsigned)(at - dune_nucleus_vectors) / 16);
+	} else if (at < dune_nucleus_store) {
+		take_frame(t);
+		finish_upcall(t, at < dune_nucleus_raise ? (unsigned)(at - dune_nucleus_handled) / 16 :
+							   *data_word(t, DATA_VECTOR) & 31);
 	}
 }
 
@@ -227,7 +125,7 @@ static void depart(struct thread *t)
 {
 	struct kvm_regs *r = t->regs;
 	char *area = t->vcpu->area;
-	uint64_t *frame = word(t, DATA_FRAME), epoch = __atomic_load_n(&dune.epoch, __ATOMIC_SEQ_CST);
+	uint64_t *frame = data_word(t, DATA_FRAME), epoch = __atomic_load_n(&dune.epoch, __ATOMIC_SEQ_CST);
 	bool flush = t->epoch != epoch;
 
 	t->epoch = epoch;
@@ -266,41 +164,6 @@ static void depart(struct thread *t)
 	r->rflags = 2;
 }
 
-/* KVM could not get at memory that an entry maps: a file has become shorter, or a mapping is gone (as in a child, after
- * MADV_DONTFORK). It does not say where. So all entries are dropped and the instruction is tried again: the processor
- * names the address in a fault of its own, and page_fault looks whether the kernel has the page before it maps it. The
- * page in question has no translation left anywhere, so no flush is needed for it; others may keep theirs. */
-static void memory_gone(struct thread *t)
-{
-	COUNT(faults);
-	trace_exit(t, "memory gone", 0);
-	dune_lock(&dune.lock);
-	pt_split(t, 0, USER_END);
-	pt_drop_all(t->careful); /* a second time: it is an entry of the program's own */
-	dune_unlock(&dune.lock);
-	t->careful = true;
-}
-
-/* Returns whether the fault is dealt with. */
-static bool careful(struct thread *t, uintptr_t address, uint64_t error)
-{
-	struct mapping m;
-	char byte;
-	bool there;
-
-	if (!t->careful || address >= USER_END)
-		return false;
-	dune_lock(&dune.lock);
-	/* Only files can be shorter than their mappings; of the vDSO's data the kernel lets nobody read. */
-	there = maps_find(address, &m) || m.start > address || !m.read || !m.file || !guest_read(&byte, address, 1);
-	dune_unlock(&dune.lock);
-	if (there)
-		return false;
-	t->careful = false;
-	signal_force(t, SIGBUS, BUS_ADRERR, address, 14, error | 4);
-	return true;
-}
-
 static void exit_page(struct thread *t, unsigned offset)
 {
 	if (offset == EXIT_SYSCALL) {
@@ -310,6 +173,8 @@ static void exit_page(struct thread *t, unsigned offset)
 		system_call(t);
 	} else if (offset >= EXIT_EXCEPTION && offset < EXIT_EXCEPTION + 16 * 32 && offset % 16 == 8) {
 		exception(t, (offset - EXIT_EXCEPTION) / 16);
+	} else if (offset == EXIT_RAISE) {
+		passed_on(t);
 	} else {
 		die(t, "a store to the exit page");
 	}

@@ -234,19 +234,39 @@ static long populate(struct thread *t, uintptr_t start, size_t length)
 	return error;
 }
 
-static long upcall_set(struct thread *t, uintptr_t base, size_t size, uintptr_t handler)
+/* upcall.S must not fault before it has taken its copy of the frame, whichever tables it runs with. */
+static bool upcalls_are_mapped(void)
 {
-	/* upcall.S must not fault before it has taken its copy of the frame, whichever tables it runs with. */
 	for (int i = 0; i < ROOTS; i++)
 		if (dune.roots[i] && (pt_fault(dune.roots[i], (uintptr_t)dune_upcall_entry, false, true, false) ||
-				      pt_fault(dune.roots[i], (uintptr_t)dune_upcall_copied, false, true, false)))
-			return -EFAULT;
+				      pt_fault(dune.roots[i], (uintptr_t)dune_exception_copied, false, true, false)))
+			return false;
+	return true;
+}
+
+static long upcall_set(uintptr_t base, size_t size, uintptr_t handler)
+{
+	if (!upcalls_are_mapped())
+		return -EFAULT;
 	dune_lock(&dune.pool_lock);
 	dune.upcall_base = base;
 	dune.upcall_size = size;
 	dune.upcall_handler = handler;
 	for (unsigned i = 0; i < dune.vcpus; i++)
-		vcpu_set_upcall(&dune.vcpu_of[i]);
+		area_set_upcall(&dune.vcpu_of[i]);
+	dune_unlock(&dune.pool_lock);
+	return 0;
+}
+
+static long exceptions_set(uint32_t exceptions, uintptr_t handler)
+{
+	if (!upcalls_are_mapped())
+		return -EFAULT;
+	dune_lock(&dune.pool_lock);
+	dune.exceptions = exceptions & EXCEPTIONS_FOR_HANDLERS;
+	dune.exception_handler = handler;
+	for (unsigned i = 0; i < dune.vcpus; i++)
+		area_set_exceptions(&dune.vcpu_of[i]);
 	dune_unlock(&dune.pool_lock);
 	return 0;
 }
@@ -262,14 +282,16 @@ static long hypercall(struct thread *t, long number, const long a[6])
 	case HYPERCALL_LEAVE:
 		return leave(t);
 	case HYPERCALL_UPCALL:
-		return upcall_set(t, (uintptr_t)a[0], (size_t)a[1], (uintptr_t)a[2]);
+		return upcall_set((uintptr_t)a[0], (size_t)a[1], (uintptr_t)a[2]);
 	case HYPERCALL_POPULATE:
 		return populate(t, (uintptr_t)a[0], (size_t)a[1]);
+	case HYPERCALL_EXCEPTION:
+		return exceptions_set((uint32_t)a[0], (uintptr_t)a[1]);
 	case HYPERCALL_SYSCALL:
 		dune_lock(&dune.pool_lock);
 		dune.syscall_handler = (uintptr_t)a[0];
 		for (unsigned i = 0; i < dune.vcpus; i++)
-			vcpu_set_syscall(&dune.vcpu_of[i]);
+			area_set_syscall(&dune.vcpu_of[i]);
 		dune_unlock(&dune.pool_lock);
 		return 0;
 	case HYPERCALL_TABLE_CLONE:

@@ -26,6 +26,16 @@ static uint64_t *filled(uintptr_t page)
 	return NULL;
 }
 
+/* The entry, empty or not: its table is asked for if it is not there. NULL: no memory. */
+static uint64_t *made(uintptr_t page)
+{
+	uint64_t *pte = pte_of(HERE, page, false);
+
+	if (!pte && !dune_hypercall(HYPERCALL_TABLE, (long)page, 0, 0))
+		pte = pte_of(HERE, page, false);
+	return pte;
+}
+
 int dune_protect(const void *start, size_t length, int rights)
 {
 	uintptr_t end = PAGE_UP((uintptr_t)start + length);
@@ -35,6 +45,7 @@ int dune_protect(const void *start, size_t length, int rights)
 		return -ENOTSUP;
 	if (rights & ~7)
 		return -EINVAL;
+	walk_begin();
 	for (uintptr_t page = PAGE_DOWN(start); page < end && !error; page += PAGE) {
 		uint64_t *pte = filled(page), old, new;
 
@@ -47,6 +58,7 @@ int dune_protect(const void *start, size_t length, int rights)
 			new = (old & (PTE_ADDRESS | PTE_D)) | rights_bits(rights) | PTE_OWNED;
 		while (new != old && !__atomic_compare_exchange_n(pte, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
 	}
+	walk_end();
 	dune_flush_trap();
 	return error;
 }
@@ -54,44 +66,48 @@ int dune_protect(const void *start, size_t length, int rights)
 int dune_map(void *address, size_t length, const void *target, int rights)
 {
 	uintptr_t to = PAGE_DOWN(target), start = PAGE_DOWN(address), end = PAGE_UP((uintptr_t)address + length);
+	int error = 0;
 
 	if (!dune.active)
 		return -ENOTSUP;
 	if (rights & ~7 || end < start)
 		return -EINVAL;
-	for (uintptr_t page = start; page < end; page += PAGE, to += PAGE) {
-		uint64_t *from = filled(to), *pte = pte_of(HERE, page, false);
+	walk_begin();
+	for (uintptr_t page = start; page < end && !error; page += PAGE, to += PAGE) {
+		uint64_t *from = filled(to), *pte = from ? made(page) : NULL;
 
-		if (!from)
-			return -ENOMEM;
-		if (!pte && !dune_hypercall(HYPERCALL_TABLE, (long)page, 0, 0))
-			pte = pte_of(HERE, page, false);
-		if (!pte)
-			return -ENOMEM;
-		__atomic_store_n(pte, (*from & PTE_ADDRESS) | rights_bits(rights) | PTE_OWNED, __ATOMIC_SEQ_CST);
+		if (pte)
+			__atomic_store_n(pte, (*from & PTE_ADDRESS) | rights_bits(rights) | PTE_OWNED, __ATOMIC_SEQ_CST);
+		else
+			error = -ENOMEM;
 	}
-	dune_flush_trap();
-	return 0;
+	walk_end();
+	if (!error)
+		dune_flush_trap();
+	return error;
 }
 
 int dune_unmap(const void *start, size_t length)
 {
 	uintptr_t end = PAGE_UP((uintptr_t)start + length);
+	int error = 0;
 
 	if (!dune.active)
 		return -ENOTSUP;
-	for (uintptr_t page = PAGE_DOWN(start); page < end; page += PAGE) {
-		uint64_t *pte = pte_of(HERE, page, false);
+	walk_begin();
+	for (uintptr_t page = PAGE_DOWN(start); page < end && !error; page += PAGE) {
+		uint64_t *pte = made(page);
 
-		if (!pte && !dune_hypercall(HYPERCALL_TABLE, (long)page, 0, 0))
-			pte = pte_of(HERE, page, false);
-		if (!pte)
-			return -ENOMEM;
-		__atomic_fetch_and(pte, PTE_D, __ATOMIC_SEQ_CST);
-		__atomic_fetch_or(pte, PTE_OWNED, __ATOMIC_SEQ_CST);
+		if (pte) {
+			__atomic_fetch_and(pte, PTE_D, __ATOMIC_SEQ_CST);
+			__atomic_fetch_or(pte, PTE_OWNED, __ATOMIC_SEQ_CST);
+		} else {
+			error = -ENOMEM;
+		}
 	}
+	walk_end();
 	dune_flush_trap();
-	return 0;
+	return error;
 }
 
 static struct dune_entry entry_of(uintptr_t page, uint64_t pte)
@@ -110,49 +126,51 @@ static struct dune_entry entry_of(uintptr_t page, uint64_t pte)
 int dune_lookup(const void *address, struct dune_entry *entry)
 {
 	uintptr_t page = PAGE_DOWN(address);
-	uint64_t *pte;
+	uint64_t *pte, value;
 
 	if (!dune.active)
 		return -ENOTSUP;
-	pte = page < USER_END ? pte_of(HERE, page, false) : NULL;
-	if (!pte && page < USER_END && (pte = pt_large(HERE, page))) {
-		*entry = entry_of(page, *pte);
-		entry->physical += page & (512 * PAGE - 1);
-		return 0;
-	}
-	if (!pte || !*pte)
+	if (page >= USER_END)
 		return -ENOENT;
-	*entry = entry_of(page, *pte);
+	walk_begin();
+	pte = pte_of(HERE, page, false);
+	if (!pte)
+		pte = pt_large(HERE, page);
+	value = pte ? *pte : 0;
+	walk_end();
+	if (!value)
+		return -ENOENT;
+	*entry = entry_of(page, value);
+	if (value & PTE_LARGE) /* bit 7 of a small entry, which is never set */
+		entry->physical += page & (512 * PAGE - 1);
 	return 0;
 }
 
 int dune_walk(const void *start, size_t length, int (*fn)(const struct dune_entry *, void *), void *argument)
 {
 	uintptr_t page = PAGE_DOWN(start), end = MIN(PAGE_UP((uintptr_t)start + length), USER_END), next;
+	int stop = 0;
 
 	if (!dune.active)
 		return -ENOTSUP;
-	for (; page < end; page = next) {
+	walk_begin();
+	for (; page < end && !stop; page = next) {
 		uint64_t *pte = pt_walk(HERE, page, end, &next), *large = pte ? NULL : pt_large(HERE, page);
 
 		if (large) {
 			struct dune_entry entry;
-			int stop;
 
 			next = MIN(end, page + PAGE);
 			stop = dune_lookup((void *)page, &entry) ? 0 : fn(&entry, argument);
-			if (stop)
-				return stop;
 		}
-		for (; pte && page < next; page += PAGE, pte++) {
+		for (; pte && page < next && !stop; page += PAGE, pte++) {
 			struct dune_entry entry = entry_of(page, *pte);
-			int stop = *pte ? fn(&entry, argument) : 0;
 
-			if (stop)
-				return stop;
+			stop = *pte ? fn(&entry, argument) : 0;
 		}
 	}
-	return 0;
+	walk_end();
+	return stop;
 }
 
 int dune_table_clone(void)

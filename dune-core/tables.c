@@ -163,3 +163,74 @@ void tables_free(int number)
 	vm_forget();
 	give_back(root, 4);
 }
+
+/* ---- Tables that nothing is in any more -------------------------------------------------------------------------- */
+
+/* A table below which nothing is present and no bit is kept says the same as no table, so it can be taken out. But:
+ *  - Ring 3 looks at tables without a lock. Who does counts itself in dune.walkers first; here the links are removed, and
+ *    then the count is read, both sequentially consistent. 0: whoever comes later finds no link. Else all is linked again,
+ *    and another time will do. (A count that stays up, after a siglongjmp out of a walk, only ends this.)
+ *  - KVM may have shadows of these tables, or of tables that lead to them: vm_forget drops them. Processors may have cached
+ *    the links: flush_all. Only then the memory is given to another use.
+ * Callers hold dune.lock, and no pointer into a table. */
+static struct {
+	uint64_t *link, value;
+} taken[4096];
+static unsigned taken_number;
+
+/* Takes out what is empty below; returns whether all of it is. */
+static bool take_empty(uint64_t *table, int level)
+{
+	bool empty = true;
+
+	for (int i = 0; i < 512; i++) {
+		uint64_t entry = __atomic_load_n(&table[i], __ATOMIC_RELAXED), *below;
+
+		if (!entry)
+			continue;
+		below = level > 1 && entry & PTE_P && !(entry & PTE_LARGE) ? table_at(entry) : NULL;
+		if (!below || !take_empty(below, level - 1) || taken_number == sizeof(taken) / sizeof(*taken)) {
+			empty = false;
+			if (level == 1)
+				break;
+			continue;
+		}
+		taken[taken_number].link = &table[i];
+		taken[taken_number++].value = entry;
+		__atomic_store_n(&table[i], 0, __ATOMIC_SEQ_CST);
+	}
+	return empty;
+}
+
+/* Once there are many tables: those that are empty can be used again. Before each call that changes the address space: what
+ * makes tables empty is one. */
+void tables_tidy(void)
+{
+	if (dune.tables_used < dune.tidy_at || dune.free_tables)
+		return;
+	taken_number = 0;
+	for (int i = 0; i < ROOTS; i++)
+		if (dune.roots[i])
+			take_empty(table_at(dune.roots[i]), 4);
+	if (__atomic_load_n(&dune.walkers, __ATOMIC_SEQ_CST)) {
+		while (taken_number) {
+			taken_number--;
+			__atomic_store_n(taken[taken_number].link, taken[taken_number].value, __ATOMIC_SEQ_CST);
+		}
+		dune.tidy_at = dune.tables_used + dune.tables_used / 16;
+		return;
+	}
+	if (taken_number) {
+		vm_forget();
+		flush_all(NULL);
+	}
+	for (unsigned i = 0; i < taken_number; i++) {
+		uint64_t *table = table_at(taken[i].value);
+
+		*table = (uint64_t)dune.free_tables;
+		dune.free_tables = table;
+	}
+	/* What this costs is to be little for each table. */
+	if (taken_number < dune.tables_used / PAGE / 2 && taken_number < sizeof(taken) / sizeof(*taken))
+		dune.tidy_at = 2 * dune.tables_used;
+}

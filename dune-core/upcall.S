@@ -1,4 +1,4 @@
-/* upcall.S - ring 3's side of a page fault, and the int3 that asks the nucleus for a flush.
+/* upcall.S - ring 3's side of a page fault or another exception, and the int3 that asks the nucleus for a flush.
  *
  * The nucleus arrives here by an iretq whose frame the monitor prepared, with rsp = the end of the vCPU's upcall
  * stack, rax in DATA_RAX, and everything else as the program had it. The processor's frame is still on the ring-0
@@ -10,15 +10,10 @@
  * All registers, vector ones included, are the program's again at the final iretq, which runs in ring 3. */
 #include "layout.h"
 
-	.text
-	.globl dune_upcall_entry
-	.hidden dune_upcall_entry
-	.type dune_upcall_entry, @function
-dune_upcall_entry:
+/* Copies the processor's frame, WHAT and all general registers, and leaves rbx = the area, rsp = rbp = the copy. */
+.macro COPY what, pushed, copied
 	push %rbx
-	.globl dune_upcall_pushed, dune_upcall_copied
-	.hidden dune_upcall_pushed, dune_upcall_copied
-dune_upcall_pushed:
+\pushed:
 	lea 8 - AREA_SIZE(%rsp), %rbx		/* the area */
 	mov AREA_DATA + DATA_FRAME + 24(%rbx), %rax	/* the interrupted rsp */
 	sub %rbx, %rax
@@ -39,7 +34,7 @@ dune_upcall_pushed:
 	push AREA_DATA + DATA_FRAME + 8(%rbx)	/* cs */
 	push AREA_DATA + DATA_FRAME + 0(%rbx)	/* rip */
 	push AREA_DATA + DATA_FRAME - 8(%rbx)	/* error code */
-	push AREA_DATA + DATA_CR2(%rbx)
+	push AREA_DATA + \what(%rbx)
 	push AREA_DATA + DATA_RAX(%rbx)
 	push (%rax)				/* rbx */
 	push %rcx
@@ -55,12 +50,14 @@ dune_upcall_pushed:
 	push %r13
 	push %r14
 	push %r15
-dune_upcall_copied:
-	/* Up to here a signal starts the fault over (run.c): the frame, rax and rbx are where they were. */
+\copied:
 	cld
 	incq AREA_DATA + DATA_UPCALLS(%rbx)
 	mov %rsp, %rbp
-	/* Vector state, as XSAVE has it: the header must be zero. */
+.endm
+
+/* Vector state, as XSAVE has it, to the stack: the header must be zero. */
+.macro SAVE_VECTORS
 	mov %rsp, %rdi
 	sub AREA_DATA + DATA_XSAVE_SIZE(%rbx), %rdi
 	and $-64, %rdi
@@ -72,19 +69,16 @@ dune_upcall_copied:
 	mov AREA_DATA + DATA_XSAVE_LOW(%rbx), %eax
 	mov AREA_DATA + DATA_XSAVE_HIGH(%rbx), %edx
 	xsave64 (%rsp)
-	mov %rbp, %rdi
-	call *AREA_DATA + DATA_HANDLER(%rbx)
-	/* 0: handled. Otherwise the monitor is to have the fault when the instruction is tried again. */
-	xor %ecx, %ecx
-	test %eax, %eax
-	jz 1f
-	mov 120(%rbp), %rcx			/* the address */
-	or $1, %rcx
-1:	mov %rcx, AREA_DATA + DATA_PASS(%rbx)
+.endm
+
+.macro RESTORE_VECTORS
 	mov AREA_DATA + DATA_XSAVE_LOW(%rbx), %eax
 	mov AREA_DATA + DATA_XSAVE_HIGH(%rbx), %edx
 	xrstor64 (%rsp)
-	mov %rbp, %rsp
+.endm
+
+/* Back to the program, from rsp = the copy. */
+.macro RETURN
 	pop %r15
 	pop %r14
 	pop %r13
@@ -100,9 +94,58 @@ dune_upcall_copied:
 	pop %rcx
 	pop %rbx
 	pop %rax
-	lea 16(%rsp), %rsp			/* address, error code; lea leaves the flags to iretq */
+	lea 16(%rsp), %rsp			/* address or vector, error code; lea leaves the flags to iretq */
 	iretq
+.endm
+
+	.text
+	.globl dune_upcall_entry, dune_upcall_pushed, dune_upcall_copied
+	.hidden dune_upcall_entry, dune_upcall_pushed, dune_upcall_copied
+	.type dune_upcall_entry, @function
+dune_upcall_entry:
+	/* Up to dune_upcall_copied a signal starts the fault over (run.c): the frame, rax and rbx are where they were. */
+	COPY DATA_CR2, dune_upcall_pushed, dune_upcall_copied
+	SAVE_VECTORS
+	mov %rbp, %rdi
+	call *AREA_DATA + DATA_HANDLER(%rbx)
+	/* 0: handled. Otherwise the monitor is to have the fault when the instruction is tried again. */
+	xor %ecx, %ecx
+	test %eax, %eax
+	jz 1f
+	mov 120(%rbp), %rcx			/* the address */
+	or $1, %rcx
+1:	mov %rcx, AREA_DATA + DATA_PASS(%rbx)
+	RESTORE_VECTORS
+	mov %rbp, %rsp
+	RETURN
 	.size dune_upcall_entry, . - dune_upcall_entry
+
+/* Another exception, for which there is a handler. An instruction that traps (int3) cannot be tried again: where a
+ * signal stops this before dune_exception_copied, the monitor does the rest of the copying (run.c). The handler runs
+ * with floating-point exceptions masked and none of them pending. */
+	.globl dune_exception_entry, dune_exception_pushed, dune_exception_copied
+	.hidden dune_exception_entry, dune_exception_pushed, dune_exception_copied
+	.type dune_exception_entry, @function
+dune_exception_entry:
+	COPY DATA_VECTOR, dune_exception_pushed, dune_exception_copied
+	SAVE_VECTORS
+	fninit
+	ldmxcsr 2f(%rip)
+	mov %rbp, %rdi
+	mov %rsp, %rsi
+	call *AREA_DATA + DATA_EXCEPTION_HANDLER(%rbx)
+	mov %eax, %ecx
+	RESTORE_VECTORS
+	mov %rbp, %rsp
+	test %ecx, %ecx
+	jz 1f
+	/* Passed on: the monitor takes the registers from the copy, and makes a signal of it. */
+	movb $0, AREA_EXIT + EXIT_RAISE(%rbx)
+	ud2
+1:	RETURN
+	.balign 4
+2:	.long 0x1f80
+	.size dune_exception_entry, . - dune_exception_entry
 
 /* A system call of the program's, from dune_nucleus_user: rcx is the area, the return address is on the stack, r11
  * has the flags, all else is as at the SYSCALL instruction. The handler gets what is pushed here, and may change
@@ -132,23 +175,11 @@ dune_syscall_entry:
 	mov AREA_DATA + DATA_SYSCALL(%rbx), %r12
 	movq $0, AREA_DATA + DATA_SYSCALL(%rbx)
 	mov %rsp, %rbp
-	mov %rsp, %rdi
-	sub AREA_DATA + DATA_XSAVE_SIZE(%rbx), %rdi
-	and $-64, %rdi
-	mov %rdi, %rsp
-	lea 512(%rdi), %rdi
-	xor %eax, %eax
-	mov $8, %ecx
-	rep stosq
-	mov AREA_DATA + DATA_XSAVE_LOW(%rbx), %eax
-	mov AREA_DATA + DATA_XSAVE_HIGH(%rbx), %edx
-	xsave64 (%rsp)
+	SAVE_VECTORS
 	mov %rbp, %rdi
 	call *AREA_DATA + DATA_SYSCALL_HANDLER(%rbx)
 	mov %eax, %r13d
-	mov AREA_DATA + DATA_XSAVE_LOW(%rbx), %eax
-	mov AREA_DATA + DATA_XSAVE_HIGH(%rbx), %edx
-	xrstor64 (%rsp)
+	RESTORE_VECTORS
 	mov %rbp, %rsp
 	mov 112(%rsp), %rcx			/* the return address */
 	xor %eax, %eax

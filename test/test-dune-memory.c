@@ -23,6 +23,7 @@ static void large_reservation(void)
 
 	CHECK(at != MAP_FAILED);
 	CHECK(!mprotect(at, size, PROT_READ | PROT_WRITE));
+	CHECK_EQ(dune_dirty_take(at, size, NULL), 0);
 	for (size_t i = 0; i < 10; i++)
 		*(size_t *)(at + i * (10UL << 30) + i * 5 * PAGE) = i + 1;
 	for (size_t i = 0; i < 10; i++)

@@ -204,6 +204,20 @@ int main(void)
 	CHECK(!munmap(view, N * PAGE));
 	FAULTS(*(volatile char *)view, view, SEGV_MAPERR);
 	CHECK_EQ(dune_protect(view, PAGE, DUNE_READ), -ENOMEM);
+	/* Nothing is left of a view whose addresses the kernel uses for something else. */
+	for (int round = 0; round < 4; round++) {
+		char *again = mmap(view, N * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		CHECK(again == view && !dune_map(view, N * PAGE, (char *)base, DUNE_READ));
+		for (int i = 2; i < N; i++)
+			CHECK_EQ(view[i * PAGE], 3);
+		if (round % 2)
+			CHECK(!munmap(view, N * PAGE));
+		CHECK(mmap(view, N * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == view);
+		for (int i = 0; i < N; i++)
+			CHECK_EQ(view[i * PAGE], 0);
+		CHECK(!munmap(view, N * PAGE));
+	}
 	clones();
 	return 0;
 }
