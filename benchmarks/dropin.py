@@ -58,7 +58,7 @@ def prepare(command):
 
 
 def w3m():
-    return ["w3m", "-dump", "-T", "text/html", "-cols", "120", clients.page(work + "/page.html", amount(60000, 600))]
+    return ["w3m", "-dump", "-T", "text/html", "-cols", "120", clients.page(work + "/page.html", amount(24000, 600))]
 
 
 def guile_modules():
@@ -120,11 +120,11 @@ def crystal_compiler():
 
 def parser3():
     shutil.copy(here + "work.p", work)
-    return ["env", "N=%d" % amount(150, 3), "parser3", work + "/work.p"]
+    return ["env", "N=%d" % amount(6, 3), "parser3", work + "/work.p"]
 
 
 def poke():
-    n = amount(150000, 500)
+    n = amount(400000, 500)
     return ["poke", "-q", "-l", here + "work.pk", "-c", 'printf ("%%i64d %%i32d %%u64d\\n", records (%d), fib (%d), grown (2000));'
             % (n, amount(24, 10, 20))]
 
@@ -133,7 +133,7 @@ def lilypond():
     with open(work + "/music.ly", "w") as f:
         f.write('\\version "2.22.0"\n\\score { \\new PianoStaff << \\new Staff \\relative c\' { \\repeat unfold %d { c8 d e f g a b c | '
                 'c, e g c e, g c e, | <c e g>4 r8 f16 g a4-. \\trill b | } } \\new Staff \\relative c { \\clef bass \\repeat unfold %d '
-                '{ c4 g\' e c } } >> \\layout {} }\n' % (amount(30, 2, 6), amount(90, 6, 18)))
+                '{ c4 g\' e c } } >> \\layout {} }\n' % (amount(15, 2, 4), amount(45, 6, 12)))
     return ["lilypond", "--loglevel=WARN", "--svg", "-o", work + "/music", work + "/music.ly"]
 
 
@@ -141,19 +141,19 @@ nix = ["nix-instantiate", "--eval", "--strict", "--arg", "n", str(amount(240, 2)
 workloads = [
     ("guile: compile modules", "guile-3.0", guile_modules),
     ("guile: GCBench", "guile-3.0", lambda: guile("gcbench.scm", amount(19, 8, 16))),
-    ("guile: threads, guardians, weak", "guile-3.0", lambda: guile("threads.scm", amount(60000, 500))),
+    ("guile: threads, guardians, weak", "guile-3.0", lambda: guile("threads.scm", amount(80000, 500))),
     ("guile: six programs", "guile-3.0", lambda: None if options.short else ["guile-3.0", top + "/benchmarks/guile-alloc.scm"]),
     ("ecl: compile", "ecl", ecl_compile),
     ("ecl: conses", "ecl", lambda: ecl("(part 'cons %d)" % amount(300, 2))),
     ("ecl: trees", "ecl", lambda: ecl("(part 'trees %d)" % amount(400, 4))),
     ("ecl: threads", "ecl", lambda: ecl("(part 'threads %d)" % amount(100, 2))),
     ("ecl: weak tables", "ecl", lambda: ecl("(part 'weak %d)" % amount(200, 2))),
-    ("ecl: finalizers", "ecl", lambda: ecl("(part 'finals %d)" % amount(400, 2))),
+    ("ecl: finalizers", "ecl", lambda: ecl("(part 'finals %d)" % amount(800, 2))),
     ("ecl: all of it", "ecl", lambda: ecl("(run %d)" % amount(120, 8))),
     ("nix-instantiate", "nix-instantiate", lambda: nix),
     ("crystal: the compiler", "crystal", crystal_compiler),
     ("crystal: fibers, channels", "crystal", lambda: crystal("work", amount(150, 3))),
-    ("crystal: preview_mt", "crystal", lambda: crystal("workmt", amount(100, 2), "-Dpreview_mt")),
+    ("crystal: preview_mt", "crystal", lambda: crystal("workmt", amount(60, 2), "-Dpreview_mt")),
     ("w3m", "w3m", w3m),
     ("neko", "neko", neko),
     ("asymptote", "asy", lambda: ["asy", "-noV", "-u", "rounds=%d;" % amount(160, 2), here + "work.asy"]),
