@@ -245,7 +245,8 @@ void *gcdune_active_call(void *(*fn)(void *), void *arg);
  * allocate. */
 void *gcdune_locked_call(void *(*fn)(void *), void *arg);
 
-/* The signal that stops threads, default SIGPWR, also GCDUNE_SIGNAL: its handler is ours alone. Call before
+/* The signal that stops threads, default SIGPWR, also GCDUNE_SIGNAL: its handler is ours alone. If the program has one for
+ * it, or gets one later, another takes its place (SIGSTKFLT, SIGXCPU), which gcdune_signal_get then tells. Call before
  * gcdune_init. -EBUSY if threads run already or the program handles that signal, -EINVAL for one that cannot be used.
  */
 int gcdune_signal_set(int signal);

@@ -613,6 +613,7 @@ __attribute__((no_sanitize("address", "thread"))) void gcdune_mark_root_range(st
 		if (m->below && m == &gcdune_mark_main && !gcdune_mark_push_only)
 			drain(m);
 	}
+	m->source = NULL; /* the roots callback's next range is of roots too (gcdune_mark_range) */
 }
 
 void gcdune_mark_object(void *object)

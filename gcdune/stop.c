@@ -103,60 +103,120 @@ void gcdune_stop_late(struct gcdune_thread *thread)
 	gcdune_os_tgkill(thread->tid, gcdune_options.signal);
 }
 
+/* ---- The signal ----
+ *
+ * The one that was asked for, while the program leaves it alone. If the program has a handler for it, ours moves to another
+ * that has none, so that both get what is theirs. */
+
+static bool is_ours(int signal)
+{
+	struct sigaction now;
+
+	return sigaction(signal, NULL, &now) == 0 && now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_signal;
+}
+
+static bool is_unused(int signal)
+{
+	struct sigaction now;
+
+	return sigaction(signal, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) &&
+	       (now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN);
+}
+
+static int take(int signal)
+{
+	struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
+
+	sigfillset(&action.sa_mask);
+	if (sigaction(signal, &action, NULL))
+		return -errno;
+	gcdune_options.signal = signal;
+	return 0;
+}
+
+/* Signals that THREAD blocks, bit 0 for the first. False: it has ended. */
+static bool blocked_signals(const struct gcdune_thread *thread, unsigned long long *blocked)
+{
+	char path[64], text[4096];
+
+	*blocked = 0;
+	snprintf(path, sizeof path, "/proc/self/task/%d/status", thread->tid);
+	if (gcdune_os_read_file(path, text, sizeof text) <= 0)
+		return false;
+	char *line = strstr(text, "SigBlk:");
+
+	if (line)
+		sscanf(line + 7, "%llx", blocked);
+	return true;
+}
+
+/* One that nobody uses nor blocks; 0: there is none. Not a real-time signal: sending one can fail. SIGSTKFLT is one that
+ * nothing sends any more; programs made for Boehm's collector leave SIGXCPU alone. */
+static int another(void)
+{
+	static const int candidates[] = {SIGPWR, SIGSTKFLT, SIGXCPU};
+	unsigned long long somewhere = 0, blocked;
+
+	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next)
+		if (thread != gcdune_thread_self && blocked_signals(thread, &blocked))
+			somewhere |= blocked;
+	for (unsigned i = 0; i < sizeof candidates / sizeof *candidates; i++)
+		if (is_unused(candidates[i]) && !(somewhere >> (candidates[i] - 1) & 1))
+			return candidates[i];
+	return 0;
+}
+
 int gcdune_stop_init(void)
 {
-	struct sigaction old, action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
+	int signal = gcdune_options.signal, error;
 
-	if (sigaction(gcdune_options.signal, NULL, &old) == 0 &&
-	    (old.sa_flags & SA_SIGINFO || (old.sa_handler != SIG_DFL && old.sa_handler != SIG_IGN)))
-		gcdune_warn("signal %d (SIG%s) had a handler before gcdune took it to stop threads: choose another by "
-			    "GCDUNE_SIGNAL",
-			    gcdune_options.signal, sigabbrev_np(gcdune_options.signal));
-	sigfillset(&action.sa_mask);
-	if (sigaction(gcdune_options.signal, &action, NULL))
-		return -errno;
+	/* A program that has a handler for every signal means none of them in particular: there we take ours. */
+	if (!is_unused(signal) && another())
+		signal = another();
+	error = take(signal);
+	if (error)
+		return error;
 	sigset_t unblock;
 
 	gcdune_os_mapping((uintptr_t)gcdune_stop_init, &our_code.begin, &our_code.end);
 	sigemptyset(&unblock);
-	sigaddset(&unblock, gcdune_options.signal);
+	sigaddset(&unblock, signal);
 	pthread_sigmask(SIG_UNBLOCK, &unblock, NULL);
 	return 0;
 }
 
-/* The program may have taken the signal over since the last stop. */
+/* The program may have taken the signal over since the last stop, or have given all signals back, as some do at their end. */
 static void check_handler(void)
 {
-	struct sigaction now;
+	int signal = gcdune_options.signal;
 
-	if (sigaction(gcdune_options.signal, NULL, &now) == 0 &&
-	    (!(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != on_signal))
-		gcdune_panic("the program has taken over signal %d (SIG%s), which gcdune stops threads by: "
-			     "set GCDUNE_SIGNAL to one it does not use",
+	if (is_ours(signal))
+		return;
+	if (!is_unused(signal))
+		signal = another();
+	if (!signal || take(signal))
+		gcdune_panic("the program has taken over signal %d (SIG%s), which gcdune stops threads by, and others that could "
+			     "take its place: set GCDUNE_SIGNAL to one it does not use",
 			     gcdune_options.signal, sigabbrev_np(gcdune_options.signal));
+	/* We have every signal blocked now; this one is to be left open when the world goes on. */
+	sigdelset(&mask_before, signal);
 }
 
 /* Names, once, the threads that have not answered for a while, and whether they block the signal. */
 static void report_silent(void)
 {
 	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next) {
-		char path[64], text[4096];
-		unsigned long long blocked = 0;
+		unsigned long long blocked;
 
 		if (!atomic_load(&thread->stop_wanted))
 			continue;
-		snprintf(path, sizeof path, "/proc/self/task/%d/status", thread->tid);
-		if (gcdune_os_read_file(path, text, sizeof text) <= 0) {
+		if (!blocked_signals(thread, &blocked)) {
 			/* It ended before it could answer. */
 			thread->tid = 0;
 			atomic_store(&thread->stop_wanted, 0);
 			atomic_fetch_sub(&unanswered, 1);
 			continue;
 		}
-		char *line = strstr(text, "SigBlk:");
-
-		if (line)
-			sscanf(line + 7, "%llx", &blocked);
 		/* It may have been taken by sigwait or a signalfd. */
 		gcdune_os_tgkill(thread->tid, gcdune_options.signal);
 		gcdune_warn("thread %d has not stopped for a second%s", thread->tid,

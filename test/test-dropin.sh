@@ -1,7 +1,7 @@
 #!/bin/bash
 # dropin - Debian's programs that use libgc (ecl, nix-instantiate, crystal and what it compiles, w3m, guile, neko, asymptote,
 # parser3; those that are installed), not rebuilt: small workloads print the same on Debian's library and on ours. With
-# larger ones and a table: make dropin.
+# larger ones and a table: make bench-dropin.
 #
 # TEST-FLAGS: once=yes timeout=300
 set -u

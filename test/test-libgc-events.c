@@ -136,7 +136,8 @@ static void test_settings(void)
 	CHECK_EQ(GC_get_no_dls(), 0);
 	CHECK(GC_get_suspend_signal() > 0);
 	CHECK(GC_get_oom_fn() != NULL && GC_get_warn_proc() != NULL && GC_get_abort_func() != NULL);
-	CHECK_EQ(GC_collect_a_little(), 0);
+	while (GC_collect_a_little())
+		;
 	CHECK_EQ(GC_expand_hp(1 << 20), 1);
 	CHECK(GC_is_init_called());
 }

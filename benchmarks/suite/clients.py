@@ -1,5 +1,5 @@
 """Debian's programs that use Boehm's collector, not rebuilt: on Debian's library, and on ours by `gcdune run'. Those that are not
-installed are left out. make dropin compares more of them, and takes two inputs from here."""
+installed are left out. make bench-dropin compares more of them, and takes two inputs from here."""
 import os
 import shutil
 

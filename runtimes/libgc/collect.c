@@ -5,6 +5,13 @@
  * libgc_lock, which gcdune_disable and gcdune_enable permit since they only count. */
 #include "libgc.h"
 
+#include "cycle.h"
+#include "dirty/dirty.h"
+#include "mark.h"
+#include "options.h"
+#include "os.h"
+#include "thread.h"
+
 static bool held;
 static bool automatic_off;
 static int force_unmap;
@@ -134,27 +141,68 @@ void GC_deinit(void)
 	libgc_collection_apply();
 }
 
-/* What an incremental mode would be for is how gcdune collects anyway, or not at all: there is none to switch on, and
- * no work left over between two calls. */
+/* ---- Incremental collection ----
+ *
+ * Collections run beside the program anyway, where its writes can be seen. The mode says that the program wants that: then a
+ * time limit is the pause goal (settings.c), and a collection can be begun without waiting for it, and helped with. */
+
+static bool incremental;
+bool libgc_incremental_refused;
+
 void GC_enable_incremental(void)
 {
 	libgc_init();
+	if (libgc_incremental_refused || gcdune_options.mode == GCDUNE_MODE_STW || !gcdune_dirty_usable())
+		return;
+	incremental = true;
+	libgc_time_limit_apply();
 }
 
 int GC_is_incremental_mode(void)
 {
-	return 0;
+	return incremental;
 }
 
+/* One that would stop the program for less than the pause goal is over on return. */
 void GC_start_incremental_collection(void)
 {
 	libgc_init();
+	libgc_settings_apply();
+	if (incremental && !GC_dont_gc)
+		gcdune_cycle_collect(GCDUNE_CYCLE_BUDGET);
+}
+
+static void *let_the_marker_run(void *unused)
+{
+	gcdune_os_sleep(50000);
+	return unused;
 }
 
 int GC_collect_a_little(void)
 {
+	enum { A_LITTLE = 2048 }; /* objects */
+	struct gcdune_thread *self;
+
 	libgc_init();
-	return 0;
+	libgc_settings_apply();
+	self = gcdune_thread_get();
+	if (!self || self->critical || gcdune_cycle_locked_here() || gcdune_cycle_runs_here())
+		return 0;
+	if (!gcdune_collector_busy()) {
+		if (!GC_dont_gc && gcdune_heap.allocated >= gcdune_heap.trigger)
+			gcdune_cycle_collect(GCDUNE_CYCLE_BUDGET);
+	} else {
+		bool helped;
+
+		gcdune_critical_enter(self);
+		helped = gcdune_mark_assist(A_LITTLE);
+		gcdune_critical_leave(self);
+		/* Nothing to be had: what is left is the collector's thread's own, which must not be kept from running. */
+		if (!helped)
+			gcdune_blocking_call(let_the_marker_run, NULL);
+	}
+	gcdune_cycle_after();
+	return gcdune_collector_busy() != 0;
 }
 
 int GC_incremental_protection_needs(void)
@@ -162,12 +210,15 @@ int GC_incremental_protection_needs(void)
 	return GC_PROTECTS_NONE;
 }
 
+/* Whether the program may say itself what it writes. It is seen in any case, so that what is said is not needed. */
+static int manual_vdb;
+
 void GC_set_manual_vdb_allowed(int value)
 {
-	(void)value;
+	manual_vdb = value != 0;
 }
 
 int GC_get_manual_vdb_allowed(void)
 {
-	return 0;
+	return manual_vdb;
 }

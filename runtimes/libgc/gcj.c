@@ -2,6 +2,8 @@
  * (gc_gcj.h). They are a kind whose descriptor says "look there"; kinds.c does. */
 #include "libgc.h"
 
+#include <stdlib.h>
+
 #include "thread.h"
 #include "gc/gc_gcj.h"
 
@@ -14,11 +16,12 @@ void GC_init_gcj_malloc(int index, void *proc)
 	gcdune_cycle_lock();
 	if (!GC_gcj_kind) {
 		libgc_proc_set((unsigned)index, (GC_mark_proc)proc);
-		GC_gcj_kind = libgc_kind_swap(
+		/* With GC_IGNORE_GCJ_INFO every word counts. */
+		GC_gcj_kind = getenv("GC_IGNORE_GCJ_INFO") ? GC_I_NORMAL : libgc_kind_swap(
 			(int)libgc_kind_make((GC_word)(-(GC_signed_word)sizeof(GC_word) - GC_INDIR_PER_OBJ_BIAS) | GC_DS_PER_OBJECT,
 					     false));
 		/* The environment 1 tells the procedure that there is a header in front. */
-		GC_gcj_debug_kind = libgc_kind_swap((int)libgc_kind_make(GC_MAKE_PROC(index, 1), false));
+		GC_gcj_debug_kind = getenv("GC_IGNORE_GCJ_INFO") ? GC_I_NORMAL : libgc_kind_swap((int)libgc_kind_make(GC_MAKE_PROC(index, 1), false));
 	}
 	gcdune_cycle_unlock();
 }

@@ -16,6 +16,7 @@
 bool libgc_initialized;
 
 static size_t initial_heap;
+static bool wants_incremental; /* GC_ENABLE_INCREMENTAL, until it is done */
 
 /* 12345, 64k, 16M, 2G; 0 if malformed, with a warning. */
 static size_t size_variable(const char *name)
@@ -76,7 +77,15 @@ static void read_environment(void)
 	libgc_abort_on_leak = is_set("GC_ABORT_ON_LEAK");
 	libgc_loop_on_abort = is_set("GC_LOOP_ON_ABORT");
 	if (is_set("GC_LOG_FILE"))
-		libgc_log_open(getenv("GC_LOG_FILE"));
+		libgc_log_open(getenv("GC_LOG_FILE"), is_set("GC_ONLY_LOG_TO_FILE"));
+	text = getenv("GC_UNMAP_THRESHOLD");
+	if (text && strcmp(text, "0") == 0)
+		set_option("release", "off");
+	text = getenv("GC_USE_GETWRITEWATCH");
+	if (text && strcmp(text, "0") == 0)
+		set_option("dirty", "mprotect");
+	libgc_incremental_refused = is_set("GC_DISABLE_INCREMENTAL");
+	libgc_print_address_map = is_set("GC_PRINT_ADDRESS_MAP");
 	if (is_set("GC_COLLECT_AT_MALLOC"))
 		set_option("torture", "1");
 	if (is_set("GC_USE_ENTIRE_HEAP"))
@@ -138,6 +147,8 @@ static void start(void)
 	if (!GC_all_interior_pointers)
 		gcdune_interior_set(false);
 	libgc_settings_apply();
+	if (is_set("GC_ENABLE_INCREMENTAL"))
+		wants_incremental = true;
 	if (GC_find_leak) {
 		libgc_dead_watch();
 		atexit(last_look);
@@ -156,6 +167,10 @@ void libgc_init(void)
 	starting = true;
 	pthread_once(&once, start);
 	starting = false;
+	if (wants_incremental) {
+		wants_incremental = false;
+		GC_enable_incremental();
+	}
 }
 
 void GC_init(void)

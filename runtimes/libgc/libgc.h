@@ -83,16 +83,18 @@ void libgc_tell_threads(GC_EventType event);
 __attribute__((visibility("default"), format(printf, 1, 2))) void GC_printf(const char *format, ...);
 __attribute__((visibility("default"), format(printf, 1, 2))) void GC_err_printf(const char *format, ...);
 __attribute__((visibility("default"), format(printf, 1, 2))) void GC_log_printf(const char *format, ...);
-void libgc_log_open(const char *path);
+void libgc_log_open(const char *path, bool only_log);
 
 /* kinds.c: a mark procedure of a number that the program chose. */
 void libgc_proc_set(unsigned index, GC_mark_proc proc);
 
 /* settings.c: makes gcdune follow the exported variables. */
 void libgc_settings_apply(void);
+void libgc_time_limit_apply(void);
 
 /* collect.c: the part of it about GC_dont_gc, also for the beginning of a collection. */
 void libgc_collection_apply(void);
+extern bool libgc_incremental_refused; /* GC_DISABLE_INCREMENTAL */
 
 /* stats.c: GC_parallel follows the last collection. GC_DUMP_REGULARLY asks for a dump after each. */
 void libgc_stats_after_collection(void);
@@ -100,6 +102,7 @@ void libgc_stats_after_collection(void);
 /* The heap is at least SIZE bytes from now on, and counts as that: 1, or 0 if it cannot. */
 int libgc_heap_reserve(size_t size);
 extern bool libgc_dump_regularly;
+extern bool libgc_print_address_map; /* GC_PRINT_ADDRESS_MAP */
 
 /* roots.c, toggle.c: parts of the roots callback, and of the beginning of a collection. */
 void libgc_roots_push(struct gcdune_marker *marker);

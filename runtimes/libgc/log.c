@@ -11,7 +11,7 @@
 
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 
-static int log_fd = 2;
+static int log_fd = 2, out_fd = 1, err_fd = 2;
 
 void GC_set_log_fd(int fd)
 {
@@ -28,12 +28,12 @@ void GC_set_log_fd(int fd)
 
 void GC_printf(const char *format, ...)
 {
-	PRINT(1);
+	PRINT(out_fd);
 }
 
 void GC_err_printf(const char *format, ...)
 {
-	PRINT(2);
+	PRINT(err_fd);
 }
 
 void GC_log_printf(const char *format, ...)
@@ -41,8 +41,8 @@ void GC_log_printf(const char *format, ...)
 	PRINT(log_fd);
 }
 
-/* GC_LOG_FILE. */
-void libgc_log_open(const char *path)
+/* GC_LOG_FILE: all that these functions print, unless GC_ONLY_LOG_TO_FILE. */
+void libgc_log_open(const char *path, bool only_log)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
@@ -50,4 +50,6 @@ void libgc_log_open(const char *path)
 		GC_err_printf("the file named by GC_LOG_FILE cannot be written; the log goes to stderr\n");
 	else
 		log_fd = fd;
+	if (fd >= 0 && !only_log)
+		out_fd = err_fd = fd;
 }

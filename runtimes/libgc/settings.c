@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "options.h"
 #include "pacer.h"
 
 /* Boehm's default divisor stands for gcdune's default growth, other divisors in proportion. */
@@ -71,12 +72,40 @@ KEPT(GC_word, allocd_bytes_per_finalizer, bytes_per_finalizer)
 KEPT(size_t, min_bytes_allocd, min_bytes)
 KEPT(int, rate, rate)
 KEPT(int, max_prior_attempts, max_prior_attempts)
-KEPT(unsigned long, time_limit, GC_time_limit)
+
+/* In incremental mode: how long the program may be stopped for a whole collection, if that is expected to be over by then;
+ * a longer one runs beside it. */
+void libgc_time_limit_apply(void)
+{
+	static unsigned own;
+	unsigned long ms = GC_time_limit;
+	char text[24];
+
+	if (!GC_is_incremental_mode())
+		return;
+	if (!own)
+		own = gcdune_options.pause_goal;
+	snprintf(text, sizeof text, "%lu",
+		 ms >= GC_TIME_UNLIMITED ? own : ms * 1000 + time_limit_fraction.tv_nsec / 1000);
+	gcdune_option_set("pause_goal", text);
+}
+
+void GC_set_time_limit(unsigned long ms)
+{
+	GC_time_limit = ms;
+	libgc_time_limit_apply();
+}
+
+unsigned long GC_get_time_limit(void)
+{
+	return GC_time_limit;
+}
 
 void GC_set_time_limit_tv(struct GC_timeval_s limit)
 {
 	GC_time_limit = limit.tv_ms;
 	time_limit_fraction.tv_nsec = limit.tv_nsec;
+	libgc_time_limit_apply();
 }
 
 struct GC_timeval_s GC_get_time_limit_tv(void)

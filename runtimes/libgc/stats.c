@@ -3,13 +3,15 @@
  * "Unmapped" is what the heap once had and gave back: the difference to its peak. */
 #include "libgc.h"
 
+#include <fcntl.h>
+#include <unistd.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "alloc.h"
 
-bool libgc_dump_regularly;
+bool libgc_dump_regularly, libgc_print_address_map;
 
 static uint64_t measured_from;
 
@@ -236,6 +238,20 @@ void GC_dump(void)
 	GC_dump_named(NULL);
 }
 
+static void print_address_map(void)
+{
+	char text[4096];
+	ssize_t got;
+	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+
+	GC_err_printf("---------- Address map:\n");
+	while (fd >= 0 && (got = read(fd, text, sizeof text)) > 0)
+		GC_err_printf("%.*s", (int)got, text);
+	GC_err_printf("---------- End of address map\n");
+	if (fd >= 0)
+		close(fd);
+}
+
 void libgc_stats_after_collection(void)
 {
 	struct gcdune_stats now = stats();
@@ -243,4 +259,6 @@ void libgc_stats_after_collection(void)
 	GC_parallel = now.markers ? (int)now.markers - 1 : 0;
 	if (libgc_dump_regularly)
 		GC_dump_named(NULL);
+	if (libgc_print_address_map)
+		print_address_map();
 }

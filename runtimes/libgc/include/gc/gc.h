@@ -123,8 +123,10 @@ GC_API int GC_CALL GC_get_disable_automatic_collection(void);
 GC_API void GC_CALL GC_set_force_unmap_on_gcollect(int value);
 GC_API int GC_CALL GC_get_force_unmap_on_gcollect(void);
 
-/* Incremental collection. There is no separate mode of it here: enabling is accepted and GC_is_incremental_mode stays 0,
- * as with a library that cannot do it. GC_collect_a_little returns 0: there is never a part of a collection left over. */
+/* Incremental collection. Collections run beside the program in any case; the mode, which is on where its writes can be
+ * seen, makes a time limit the pause that it accepts, and makes it possible to begin a collection without waiting for it.
+ * GC_collect_a_little helps with one that is under way, or begins one that is due, and returns whether it goes on: a loop
+ * over it ends when the collection does. */
 GC_API void GC_CALL GC_enable_incremental(void);
 GC_API int GC_CALL GC_is_incremental_mode(void);
 GC_API void GC_CALL GC_start_incremental_collection(void);
@@ -189,6 +191,7 @@ GC_API GC_word GC_CALL GC_get_max_retries(void);
 GC_API GC_ATTR_DEPRECATED int GC_dont_precollect;
 GC_API void GC_CALL GC_set_dont_precollect(int value);
 GC_API int GC_CALL GC_get_dont_precollect(void);
+/* Of these, in incremental mode, milliseconds that the program may be stopped for (GC_set_time_limit). */
 #define GC_TIME_UNLIMITED 999999
 GC_API GC_ATTR_DEPRECATED unsigned long GC_time_limit;
 GC_API void GC_CALL GC_set_time_limit(unsigned long ms);
