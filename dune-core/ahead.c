@@ -21,7 +21,8 @@
 
 uint64_t dune_tracked[CHUNKS / 64];
 
-/* Where the next fault of each run is expected, and how many pages it has so far. */
+/* Where the next fault of each run is expected, and how many pages it has so far. A page's number, not its address: this is
+ * static data, where a conservative collector in the process looks for pointers. */
 static struct {
 	uintptr_t next;
 	size_t pages;
@@ -64,7 +65,7 @@ bool ahead_fault(uintptr_t page, const struct mapping *m)
 
 	if (!may_be_made(page, m))
 		return false;
-	while (run < 8 && runs[run].next != page)
+	while (run < 8 && runs[run].next != page / PAGE)
 		run++;
 	if (run == 8) {
 		/* Does one begin here? At the beginning of a mapping, or behind a page that was written. */
@@ -77,7 +78,7 @@ bool ahead_fault(uintptr_t page, const struct mapping *m)
 	/* No further than to the end of the table. */
 	end = page + MAX(SHORTEST, MIN(LONGEST, runs[run].pages / 2)) * PAGE;
 	end = MIN(MIN(end, m->end), (page & ~(512 * PAGE - 1)) + 512 * PAGE);
-	runs[run].next = end;
+	runs[run].next = end / PAGE;
 	runs[run].pages += (end - page) / PAGE;
 	return make(page, end, m);
 }
