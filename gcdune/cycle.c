@@ -195,8 +195,8 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			break;
 		case ARM:
 			concurrent = gcdune_remark_arm(minor);
-			minor = minor &&
-				concurrent; /* else there is a stop, and who knows how long a minor one would be */
+			/* Else there is a stop, and who knows how long a minor one would be. */
+			minor = minor && concurrent;
 			concurrent_over(GCDUNE_CONCURRENT_ARM);
 			phase = concurrent ? FLIP : STOP;
 			break;
