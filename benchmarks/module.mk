@@ -236,10 +236,10 @@ bench-agree:
 	@benchmarks/bench.py agree '$(BASE)' '$(NEW)'
 bench-report:
 	benchmarks/bench.py report '$(NEW)'
-# What the README cites and shows: the results of the last run become docs/results.json and docs/results.svg.
+# What the README cites and shows: the results of the last run become docs/results.json, its page and its picture.
 bench-publish:
 	cp '$(NEW)' docs/results.json
-	benchmarks/bench.py report docs/results.json --html $(BENCH)/results.html
+	benchmarks/bench.py report docs/results.json
 
 # What the tests of the suite run: with what make check installs, and in its first variant only.
 ifeq ($(VARIANT),gcc)
