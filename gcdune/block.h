@@ -25,7 +25,7 @@ int gcdune_block_reserve(unsigned space, uint32_t count);
 uint32_t gcdune_states_take(unsigned cls);
 void gcdune_states_give(unsigned cls, uint32_t states);
 
-/* Gives dirty free blocks that are at least AGE collections old back to the kernel, until at most KEEP dirty ones
+/* Gives dirty free blocks that are at least AGE old (sweep.c) back to the kernel, until at most KEEP dirty ones
  * are left or BATCH were released; returns how many were. */
 size_t gcdune_block_release(unsigned age, size_t keep, size_t batch);
 

@@ -104,7 +104,7 @@ struct gcdune_span {
 	uint32_t next, prev; /* free run: neighbours in its bin; SMALL: next on the sweep list */
 	uint8_t cls;	     /* SMALL */
 	uint8_t clean;	     /* free: its memory is known to be zero and to cost nothing */
-	uint8_t age;	     /* collections since it was freed, or its free slots began to be filled, saturating */
+	uint8_t age;	     /* collections since its free slots began to be filled, saturating; free: see sweep.c */
 	uint8_t watch; /* GCDUNE_WATCH_*: the first writes to its pages are recorded, for all we know (remark.c) */
 	uint32_t turns; /* SMALL: changes of OPEN, counted (gcdune_thread_reserve) */
 };

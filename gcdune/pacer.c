@@ -30,7 +30,7 @@ static const size_t LEAST = (size_t)2 << 20;
  * to be needed again, memory that was needed a minute ago is not. */
 static const uint64_t DECAY_NS = 10000000000u;
 enum { LEAF_SHARE = 4 };
-/* A free block that stayed free for so many collections is not needed soon. */
+/* A free block that is so old (sweep.c) is not needed soon. */
 enum { OLD = 3 };
 /* Blocks given back to the kernel under one hold of heap.lock: a stop never waits for more than that. */
 enum { BATCH = 32 };

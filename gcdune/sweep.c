@@ -132,8 +132,19 @@ uint32_t gcdune_sweep_pop(unsigned room, unsigned kind, unsigned cls)
 	return index;
 }
 
+/* A free block grows older by one with a collection, but not more often than this: where collections follow each other
+ * quickly, memory that was free for a few of them is needed again in a moment, and each of its pages is a fault then. */
+static const uint64_t OLDER_NS = 100000000;
+static bool older;
+
 void gcdune_sweep_begin(void)
 {
+	static uint64_t last;
+	uint64_t now = gcdune_os_now();
+
+	older = now - last >= OLDER_NS;
+	if (older)
+		last = now;
 	memset(heap->sweep, 0xff, sizeof heap->sweep);
 	memset(heap->busy, 0, sizeof heap->busy);
 	heap->swept = 0;
@@ -147,7 +158,7 @@ static void sweep_block(uint32_t i)
 
 	switch (block->use) {
 	case GCDUNE_USE_FREE:
-		span->age += span->age < 255;
+		span->age += older && span->age < 255;
 		break;
 	case GCDUNE_USE_SMALL:
 		span->age += span->age < 255;
