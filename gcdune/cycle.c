@@ -58,6 +58,7 @@ static void event(enum gcdune_event what)
 static struct gcdune_pause pause_record;
 static struct gcdune_cycle_record cycle_record;
 static uint64_t last_ns;
+static uint64_t stopped_ns; /* pauses of this cycle that are over */
 
 static void phase_over(enum gcdune_phase phase)
 {
@@ -111,7 +112,10 @@ static void resume(enum gcdune_cycle_reason reason, enum gcdune_stop_kind kind)
 	gcdune_stop_release();
 	last_ns = gcdune_os_now();
 	gcdune_stats_pause(&pause_record);
-	gcdune_live_pause(last_ns - pause_record.start_ns - gcdune_stats_start());
+	uint64_t took = last_ns - pause_record.start_ns - gcdune_stats_start();
+
+	gcdune_live_pause(took);
+	stopped_ns += took;
 	gcdune_cycle_unlock();
 }
 
@@ -183,6 +187,7 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 
 	uint64_t cpu = gcdune_os_thread_time();
 
+	stopped_ns = 0;
 	memset(&cycle_record, 0, sizeof cycle_record);
 	cycle_record.start_ns = gcdune_os_now() - gcdune_stats_start();
 	while (phase != OVER) {
@@ -283,8 +288,8 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			heap->leaf_bytes = minor ? heap->leaf_bytes + marked.leaf_bytes : marked.leaf_bytes;
 			heap->young_bytes = marked.young_bytes;
 			cpu = gcdune_os_thread_time() - cpu;
-			gcdune_form_used(last_ns - gcdune_stats_start() - pause_record.start_ns, cpu, concurrent,
-					 minor);
+			gcdune_form_used(last_ns - gcdune_stats_start() - pause_record.start_ns, stopped_ns, cpu,
+					 concurrent, minor);
 			gcdune_mark_end(
 				gcdune_pacer_cycle_end(concurrent, gcdune_form_minor_next(again), marked.bytes, cpu));
 			gcdune_sweep_begin();

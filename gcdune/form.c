@@ -20,14 +20,16 @@ static uint64_t minor_ns;
 /* A whole collection for which the program had better stop. To mark beside it costs twice the processor time, and what
  * threads then lose to faults, short stops and interrupts is no less. So by what such stops took, it is to be shorter than
  * the pause goal; or, within some times the goal, hardly longer than the pause that it would have if it was marked beside
- * it, which can be long too (a list that was made meanwhile, roots that only a stopped program may be asked for). */
+ * it, which can be long too (a list that was made meanwhile, roots that only a stopped program may be asked for); or, within
+ * the same, no longer than all pauses of a cycle together (a deep stack, read in each). */
 enum { GOALS = 4 };
 static uint64_t stop_ns = 400000; /* for each MiB, in such collections */
-static uint64_t beside_ns;	  /* about the longest of the pauses of the last ones that were marked beside it */
+static uint64_t beside_ns;	  /* about the longest of the last pauses of those that were marked beside it */
+static uint64_t pauses_ns;	  /* all pauses of one of these together, on average */
 static size_t weight;		  /* what there was to mark in the last collection */
 static uint64_t survival = 256;	  /* of what was made before it, how much there was; in 256ths */
 
-void gcdune_form_used(uint64_t ns, uint64_t cpu, bool concurrent, bool minor)
+void gcdune_form_used(uint64_t ns, uint64_t before_ns, uint64_t cpu, bool concurrent, bool minor)
 {
 	enum { BASE = 128 }; /* KiB: for what does not depend on the heap */
 	size_t before = weight, made = (size_t)MAX(heap->allocated, 0);
@@ -44,20 +46,23 @@ void gcdune_form_used(uint64_t ns, uint64_t cpu, bool concurrent, bool minor)
 	/* What is not done has its estimate go down, so that it is tried again: the first stops find caches cold. */
 	if (concurrent) {
 		beside_ns = MAX(ns, beside_ns - beside_ns / 32);
+		pauses_ns = (pauses_ns * 7 + before_ns + ns) / 8;
 		stop_ns -= stop_ns / 64;
 	} else {
 		beside_ns -= beside_ns / 64;
-		stop_ns = (stop_ns * 3 + ns * 1024 / ((weight >> 10) + BASE)) / 4;
+		pauses_ns -= pauses_ns / 64;
+		/* Processor time: what others took of it meanwhile says nothing about the next one. */
+		stop_ns = (stop_ns * 3 + MIN(ns, cpu) * 1024 / ((weight >> 10) + BASE)) / 4;
 	}
 }
 
 static bool is_short(void)
 {
 	size_t bytes = weight + (size_t)MAX(heap->allocated, 0) / 256 * survival;
-	uint64_t goal = (uint64_t)gcdune_options.pause_goal * 1000;
+	uint64_t goal = (uint64_t)gcdune_options.pause_goal * 1000, beside = MAX(beside_ns + beside_ns / 4, pauses_ns);
 
 	return gcdune_options.mode == GCDUNE_MODE_AUTO &&
-	       (bytes >> 10) * stop_ns >> 10 < MAX(goal, MIN(beside_ns + beside_ns / 4, GOALS * goal));
+	       (bytes >> 10) * stop_ns >> 10 < MAX(goal, MIN(beside, GOALS * goal));
 }
 
 /* A minor cycle so short that the program had better stop for it. It looks through blocks that may have been written to at

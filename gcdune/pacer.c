@@ -25,7 +25,7 @@
 static struct gcdune_heap *const heap = &gcdune_heap;
 
 /* The least to allocate between collections: below it, finding the roots would cost more than is gained. */
-static const size_t LEAST = (size_t)2 << 20;
+static const size_t LEAST = (size_t)3 << 20;
 /* What the heap holds beyond the share shrinks with this time constant: memory that was needed a moment ago is likely
  * to be needed again, memory that was needed a minute ago is not. */
 static const uint64_t DECAY_NS = 10000000000u;
