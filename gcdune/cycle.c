@@ -342,7 +342,7 @@ static void *wait_for_turn(void *unused)
 	return NULL;
 }
 
-/* Every register that may hold a pointer is in this frame or above it while the collection runs; roots.c scans from
+/* Every register that may hold a pointer is in this frame or above it while the collection runs; roots-thread.c scans from
  * here. */
 static __attribute__((noinline)) void run_with_registers(enum gcdune_cycle_reason reason, bool minor)
 {

@@ -1,4 +1,4 @@
-/* stack.c - owns the list of stacks beyond the threads' own (fibers, coroutines), under heap.cycle; roots.c scans them.
+/* stack.c - owns the list of stacks beyond the threads' own (fibers, coroutines), under heap.cycle; roots-thread.c scans them.
  * A switch is announced by a store of where the old stack was left; where a thread is, its stack pointer tells. */
 #include <errno.h>
 
@@ -61,7 +61,7 @@ void gcdune_stack_switch(gcdune_stack *to)
 		atomic_store_explicit(&thread->stack->sp, sp, memory_order_release);
 	else
 		thread->own_sp = sp;
-	/* From here until the switch the stack pointer still tells where the thread is (roots.c). */
+	/* From here until the switch the stack pointer still tells where the thread is (roots-thread.c). */
 	thread->stack = to;
 }
 

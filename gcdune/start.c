@@ -1,5 +1,5 @@
 /* start.c - owns the records of threads that intercept.c has seen made: what is on its way to a thread, or from it to
- * its joiner, is held by nothing else. The list is under heap.cycle; roots.c marks from it. */
+ * its joiner, is held by nothing else. The list is under heap.cycle; roots-thread.c marks from it. */
 #include "meta.h"
 #include "os.h"
 #include "thread.h"

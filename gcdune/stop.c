@@ -76,7 +76,7 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 	uintptr_t outer = thread->sp;
 	uint64_t begin = gcdune_os_now();
 
-	/* Inside another handler on its alternate stack? Then the stack below matters too (roots.c). */
+	/* Inside another handler on its alternate stack? Then the stack below matters too (roots-thread.c). */
 	thread->on_altstack = sigaltstack(NULL, &altstack) == 0 && altstack.ss_flags & SS_ONSTACK;
 	if (thread->on_altstack)
 		thread->altstack_end = (uintptr_t)altstack.ss_sp + altstack.ss_size;

@@ -33,7 +33,7 @@ struct gcdune_stack {
 	struct gcdune_stack *next, **link;
 	uintptr_t low, high;
 	_Atomic uintptr_t sp; /* where it was left; 0: never entered */
-	uint64_t seen;	      /* number of the look (roots.c) at which a thread was last found running on it */
+	uint64_t seen;	      /* number of the look (roots-thread.c) at which a thread was last found running on it */
 };
 
 enum gcdune_thread_state { GCDUNE_THREAD_RUNNING, GCDUNE_THREAD_BLOCKED };
