@@ -59,9 +59,9 @@ static void make_small(uint32_t index, unsigned kind, unsigned cls, uint32_t sta
 static const ptrdiff_t FILL_LEAST = 2 * GCDUNE_PAGE;
 
 /* A block that TAKE finds. */
-static uint32_t fresh(unsigned kind, unsigned cls, uint32_t (*take)(unsigned space, uint32_t count))
+static uint32_t fresh(unsigned kind, unsigned cls, uint32_t (*take)(unsigned space, struct gcdune_growth *growth))
 {
-	uint32_t index = take(gcdune_block_space(kind), 1);
+	uint32_t index = take(gcdune_block_space(kind), &heap->growth[kind][cls]);
 	uint32_t states = index != GCDUNE_NO_BLOCK ? gcdune_states_take(cls) : 0;
 
 	if (states) {
@@ -102,7 +102,7 @@ static uint32_t find_block(unsigned kind, unsigned cls)
 	if (index == GCDUNE_NO_BLOCK)
 		index = swept(GCDUNE_FULLER, kind, cls);
 	if (index == GCDUNE_NO_BLOCK)
-		index = fresh(kind, cls, gcdune_block_take);
+		index = fresh(kind, cls, gcdune_block_take_near);
 	heap->busy[kind][cls] = true;
 	return index;
 }

@@ -11,8 +11,10 @@ int gcdune_block_init(size_t size);
 /* Takes COUNT neighbouring blocks. Their `use' is for the caller to set; spans[].clean says which are known to be zero.
  * GCDUNE_NO_BLOCK when the limit, the reservation or the kernel says no. */
 uint32_t gcdune_block_take(unsigned space, uint32_t count);
+/* Takes one block for small objects, next to the last one taken with this GROWTH if that can be had. */
+uint32_t gcdune_block_take_near(unsigned space, struct gcdune_growth *growth);
 /* The same, but only memory that the heap holds already, and without looking for it long. */
-uint32_t gcdune_block_take_dirty(unsigned space, uint32_t count);
+uint32_t gcdune_block_take_dirty(unsigned space, struct gcdune_growth *growth);
 /* Takes exactly the COUNT blocks from INDEX on if they are free. */
 bool gcdune_block_take_at(uint32_t index, uint32_t count);
 /* Gives COUNT neighbouring blocks back, their memory dirty. */

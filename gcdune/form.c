@@ -9,6 +9,7 @@
 #include "block.h"
 #include "dirty/dirty.h"
 #include "options.h"
+#include "os.h"
 #include "remark.h"
 #include "thread.h"
 
@@ -56,13 +57,46 @@ void gcdune_form_used(uint64_t ns, uint64_t before_ns, uint64_t cpu, bool concur
 	}
 }
 
-static bool is_short(void)
+/* What a stop may take that is no worse for the program than marking beside it. */
+static uint64_t beside(void)
+{
+	return MAX(beside_ns + beside_ns / 4, pauses_ns);
+}
+
+/* Shorter than the pause goal; or than WORTH, within some times the goal. */
+static bool is_short(uint64_t worth)
 {
 	size_t bytes = weight + (size_t)MAX(heap->allocated, 0) / 256 * survival;
-	uint64_t goal = (uint64_t)gcdune_options.pause_goal * 1000, beside = MAX(beside_ns + beside_ns / 4, pauses_ns);
+	uint64_t goal = (uint64_t)gcdune_options.pause_goal * 1000;
 
 	return gcdune_options.mode == GCDUNE_MODE_AUTO &&
-	       (bytes >> 10) * stop_ns >> 10 < MAX(goal, MIN(beside, GOALS * goal));
+	       (bytes >> 10) * stop_ns >> 10 < MAX(goal, MIN(worth, GOALS * goal));
+}
+
+/* Whether the other threads have used so little of the processor since this was asked last that they sleep, as far as one
+ * can tell; being stopped is part of what they used. Nobody but the caller loses by a stop then. */
+static bool others_sleep(void)
+{
+	enum { MANY = 8, SHARE = 8 };
+	static uint64_t asked; /* heap.cycle */
+
+	if (gcdune_threads_count == 1)
+		return true;
+	if (gcdune_threads_count > MANY || !gcdune_cycle_trylock())
+		return false;
+	uint64_t now = gcdune_os_now(), may_use = (now - asked) / SHARE;
+	bool sleep = true;
+
+	asked = now;
+	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next) {
+		uint64_t used = thread == gcdune_thread_self || !thread->tid ? 0 : gcdune_os_time_of(thread->tid);
+
+		if (used > thread->time_seen + may_use)
+			sleep = false;
+		thread->time_seen = used;
+	}
+	gcdune_cycle_unlock();
+	return sleep;
 }
 
 /* A minor cycle so short that the program had better stop for it. It looks through blocks that may have been written to at
@@ -110,10 +144,11 @@ bool gcdune_form_beside(enum gcdune_cycle_reason reason)
 		if (reason != GCDUNE_CYCLE_TORTURE && heap->collections && heap->allocated < 8 * SMALL &&
 		    heap->live_bytes - heap->leaf_bytes + heap->root_bytes / 4 < SMALL)
 			return false;
-		if (reason == GCDUNE_CYCLE_BUDGET && is_short())
+		if (reason == GCDUNE_CYCLE_BUDGET && is_short(beside()))
 			return false;
-		/* The only thread waits anyway. */
-		if ((reason == GCDUNE_CYCLE_ASKED || reason == GCDUNE_CYCLE_NO_MEMORY) && gcdune_threads_count == 1)
+		/* The only thread waits anyway. So does one whose others sleep; but they may wake up. */
+		if ((reason == GCDUNE_CYCLE_ASKED || reason == GCDUNE_CYCLE_NO_MEMORY) &&
+		    (gcdune_threads_count == 1 || is_short(others_sleep() ? UINT64_MAX : beside())))
 			return false;
 	}
 	return gcdune_dirty_usable() && gcdune_collector_ready();

@@ -150,6 +150,12 @@ struct gcdune_space {
 	uint32_t bins_used;	    /* bit i: bins[i] is not empty */
 };
 
+/* Where a kind and class took its last free block, and how many it took lately (gcdune_block_take_near). */
+struct gcdune_growth {
+	uint32_t after; /* that block, plus one: 0 if there was none */
+	uint32_t taken; /* halved in each cycle */
+};
+
 struct gcdune_heap {
 	/* What marking and asking read; set once. */
 	uintptr_t base; /* of the reservation */
@@ -176,6 +182,7 @@ struct gcdune_heap {
 	struct gcdune_space spaces[GCDUNE_SPACES];
 	uint32_t sweep[GCDUNE_ROOMS][GCDUNE_KIND_MAX][GCDUNE_CLASSES]; /* sweep lists: blocks that may have free slots */
 	bool busy[GCDUNE_KIND_MAX][GCDUNE_CLASSES];		       /* since the last cycle some thread took a block */
+	struct gcdune_growth growth[GCDUNE_KIND_MAX][GCDUNE_CLASSES];
 	uint32_t states_next, states_committed;		 /* in units */
 	uint32_t states_free[GCDUNE_CLASSES]; /* chunks to be had again, linked through their first word; 0 ends */
 	size_t blocks_committed;

@@ -42,6 +42,7 @@ int gcdune_os_mapping(uintptr_t address, uintptr_t *low, uintptr_t *high);
 
 uint64_t gcdune_os_now(void);	      /* ns, CLOCK_MONOTONIC */
 uint64_t gcdune_os_thread_time(void); /* ns of processor that the calling thread has used */
+uint64_t gcdune_os_time_of(int tid);  /* the same of another thread of the process; 0: there is no such thread */
 unsigned gcdune_os_cores(void);	      /* that this process may use: affinity and control group */
 unsigned gcdune_os_running(void);     /* threads of the machine that run or want to, the caller included */
 size_t gcdune_os_memory_limit(void);  /* of the control group or the machine; 0 unknown */

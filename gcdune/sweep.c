@@ -147,6 +147,9 @@ void gcdune_sweep_begin(void)
 		last = now;
 	memset(heap->sweep, 0xff, sizeof heap->sweep);
 	memset(heap->busy, 0, sizeof heap->busy);
+	for (unsigned kind = 0; kind < heap->nkinds; kind++)
+		for (unsigned cls = 0; cls < GCDUNE_CLASSES; cls++)
+			heap->growth[kind][cls].taken /= 2;
 	heap->swept = 0;
 	heap->sweeping = true;
 }

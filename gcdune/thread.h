@@ -67,6 +67,7 @@ struct gcdune_thread {
 	uintptr_t tp;			/* thread pointer: where its thread-local storage is found from */
 
 	uint64_t awake_since; /* processor time, ns, that it had used when it last slept for the collector */
+	uint64_t time_seen;   /* and when another thread asked last (form.c); heap.cycle */
 	uint64_t lost_ns[GCDUNE_LOST_KINDS];
 	uint64_t lost_most;
 

@@ -1,9 +1,11 @@
 /* test-pause-goal.c - GCDUNE_PAUSE_GOAL: with a long one, collections of a small heap stop the program once each; with none,
- * full ones run beside it. The first collections, before anything is known, are not counted.
+ * full ones run beside it. So with those that the program asks for, though it has another thread. The first collections, before anything is known, are not counted.
  *
  * TEST-FLAGS: timeout=60 tsan=no asan=no
  */
 #include "check.h"
+
+#include <semaphore.h>
 
 static unsigned stops, ends;
 
@@ -38,6 +40,30 @@ static void garbage(size_t bytes)
 		KEEP_ALIVE(gcdune_alloc(sizeof(struct node)));
 }
 
+static void *sleeper(void *arg)
+{
+	sem_wait(arg);
+	return NULL;
+}
+
+static int asked(void)
+{
+	struct node *live = list(((size_t)3 << 20) / sizeof *live);
+	pthread_t thread;
+	sem_t wake;
+
+	CHECK(!sem_init(&wake, 0, 0) && !pthread_create(&thread, NULL, sleeper, &wake));
+	gcdune_collect();
+	gcdune_event_set(on_event);
+	for (int i = 0; i < 8; i++)
+		gcdune_collect();
+	gcdune_event_set(NULL);
+	CHECK(live->value[0] == ((3 << 20) / (long)sizeof *live) - 1);
+	CHECK(!sem_post(&wake) && !pthread_join(thread, NULL));
+	CHECK(ends >= 8);
+	return stops <= ends + 1 ? 0 : 3;
+}
+
 static int child(void)
 {
 	struct node *live = list(((size_t)3 << 20) / sizeof *live);
@@ -52,7 +78,7 @@ static int child(void)
 }
 
 /* What collections do in MODE with GOAL: 0: one stop each, 3: some had more. */
-static int in_child(const char *self, const char *mode, const char *goal)
+static int in_child(const char *self, const char *mode, const char *goal, const char *what)
 {
 	pid_t pid = fork();
 	int status;
@@ -61,7 +87,7 @@ static int in_child(const char *self, const char *mode, const char *goal)
 	if (pid == 0) {
 		setenv("GCDUNE_MODE", mode, 1);
 		setenv("GCDUNE_PAUSE_GOAL", goal, 1);
-		execl("/proc/self/exe", self, goal, (char *)NULL);
+		execl("/proc/self/exe", self, what, (char *)NULL);
 		_exit(127);
 	}
 	status = child_wait(pid);
@@ -72,14 +98,15 @@ static int in_child(const char *self, const char *mode, const char *goal)
 int main(int argc, char **argv)
 {
 	if (argc > 1)
-		return child();
+		return strcmp(argv[1], "asked") ? child() : asked();
 	unsetenv("GCDUNE_TORTURE");
-	CHECK_EQ(in_child(argv[0], "auto", "1000000"), 0);
-	if (in_child(argv[0], "concurrent", "0") == 0) {
+	CHECK_EQ(in_child(argv[0], "auto", "1000000", "budget"), 0);
+	CHECK_EQ(in_child(argv[0], "auto", "1000000", "asked"), 0);
+	if (in_child(argv[0], "concurrent", "0", "budget") == 0) {
 		puts("SKIP: nothing here to track writes by");
 		return 77;
 	}
 	/* Most are minor and stopped all the same: full ones have several stops. */
-	CHECK_EQ(in_child(argv[0], "auto", "0"), 3);
+	CHECK_EQ(in_child(argv[0], "auto", "0", "budget"), 3);
 	return 0;
 }
