@@ -3,8 +3,9 @@
  * operation takes; then what people ask for: entering, fork, fork and exec, threads; compute, pointer chasing by
  * working set, first touch; harvesting and flushing.
  *
- *	dune-micro [--md] [--chase]
+ *	dune-micro [--quick] [NAME...]
  *
+ * Rows whose name contains one of the NAMEs; --quick leaves out the slow ones.
  * Each row runs in a child, once natively and once in Dune mode. Times are the best of several runs, in ns, unless a
  * unit is given. On a software KVM they say nothing about hardware; exits per operation are the same everywhere. */
 #include <errno.h>
@@ -74,13 +75,17 @@ static double row_exit(struct count *c)
 	return (now() - begin) / 2000;
 }
 
-/* First touch of memory. */
-static double row_touch(struct count *c)
+/* First touch of memory. Natively these are small pages unless the system is set to transparent_hugepage=always; in Dune
+ * mode the host may have huge pages behind them (ahead.c), or not if the program says so. */
+static double touch(struct count *c, bool small)
 {
 	size_t n = 4096;
 	char *at = pages(n, 0);
-	double begin = now();
+	double begin;
 
+	if (small)
+		madvise(at, n * PAGE, MADV_NOHUGEPAGE);
+	begin = now();
 	c->operations = (double)n;
 	for (size_t i = 0; i < n; i++)
 		at[i * PAGE] = 1;
@@ -88,6 +93,9 @@ static double row_touch(struct count *c)
 	munmap(at, n * PAGE);
 	return begin;
 }
+
+static double row_touch(struct count *c) { return touch(c, false); }
+static double row_touch_small(struct count *c) { return touch(c, true); }
 
 /* A page walk: access by access to more pages than the TLB holds. */
 static double row_walk(struct count *c)
@@ -468,6 +476,7 @@ static const struct row {
 	{ "getpid (forwarded system call)", row_getpid, false },
 	{ "exit and resume, nothing done", row_exit, false },
 	{ "page fault (first touch, 4 KiB)", row_touch, false },
+	{ "first touch, MADV_NOHUGEPAGE", row_touch_small, false },
 	{ "page walk (TLB miss)", row_walk, false },
 	{ "system call seen by a ptrace tracer", row_ptrace, false },
 	{ "trap (fault handled by the program)", row_trap, false },
@@ -531,6 +540,14 @@ static struct result measure(const struct row *row, bool dune)
 	return result;
 }
 
+static bool is_wanted(const struct row *row, int names, char **name)
+{
+	for (int i = 0; i < names; i++)
+		if (strstr(row->name, name[i]))
+			return true;
+	return !names;
+}
+
 static void cell(double ns)
 {
 	if (ns < 0)
@@ -544,11 +561,9 @@ static void cell(double ns)
 int main(int argc, char **argv)
 {
 	struct dune_probe probe;
-	bool slow = true;
+	bool slow = argc < 2 || strcmp(argv[1], "--quick");
+	int names = argc - 1 - !slow;
 
-	for (int i = 1; i < argc; i++)
-		if (!strcmp(argv[i], "--quick"))
-			slow = false;
 	if (dune_probe(&probe)) {
 		printf("no Dune mode here: %s\n", probe.reason);
 		return 77;
@@ -561,7 +576,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct result native, dune;
 
-		if (rows[i].slow && !slow)
+		if ((rows[i].slow && !slow) || !is_wanted(&rows[i], names, argv + argc - names))
 			continue;
 		native = measure(&rows[i], false);
 		dune = measure(&rows[i], true);

@@ -101,6 +101,7 @@ static int prepare(bool *same_clock, char *why, size_t size)
 		format(why, size, "cannot open /proc/self/maps: is /proc mounted?");
 		return error;
 	}
+	ahead_init();
 	limit = getenv("DUNE_MAX_SLOTS");
 	if (limit && atoi(limit) >= 16 + (int)(OWN_SIZE / CHUNK))
 		dune.max_slots = MIN(dune.max_slots, (unsigned)atoi(limit));

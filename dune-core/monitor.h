@@ -290,6 +290,7 @@ int pt_map_area(unsigned index);
 void pt_mark(uintptr_t start, size_t length); /* takes the lock */
 
 /* ahead.c; dune.lock is held */
+void ahead_init(void);
 bool ahead_possible(uintptr_t start);
 bool ahead_fault(uintptr_t page, const struct mapping *m);
 bool ahead_make(uintptr_t start, uintptr_t end);
