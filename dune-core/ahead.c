@@ -4,7 +4,7 @@
  * entry is there. But KVM maps the other seven of a group of eight with it where the host has the pages already and the
  * entries have A, and D too, as a page that may be written without D would go unnoticed. So what a run of first touches
  * will reach next is made by the host in one call (MADV_POPULATE_WRITE), and its entries get D. A run that is long enough
- * for 2 MiB at once gets them as a huge page of the host's (MADV_COLLAPSE), which takes an eighth of the time of 512 small ones;
+ * for 2 MiB at once gets them as a huge page of the host's (MADV_COLLAPSE), which takes a seventh of the time of 512 small ones;
  * the entries are small all the same. MADV_HUGEPAGE would split the program's mapping, or have it filled by 2 MiB elsewhere.
  *
  * Invariants:
