@@ -107,6 +107,7 @@ static int prepare(bool *same_clock, char *why, size_t size)
 		dune.max_slots = MIN(dune.max_slots, (unsigned)atoi(limit));
 	limit = getenv("DUNE_TIDY_AT");
 	dune.tidy_at = (limit ? (size_t)atol(limit) : 4096) * PAGE;
+	dune.blind = getenv("DUNE_TIDY_BLIND");
 	limit = getenv("DUNE_LOSE");
 	dune.lose = limit ? atol(limit) : -1;
 	v = vcpu_get();

@@ -153,6 +153,7 @@ struct dune {
 	unsigned clones;  /* how many more than one */
 	uint64_t *free_tables;
 	size_t tidy_at;	  /* tables_used from which on tables_tidy looks for empty ones */
+	bool blind;	  /* for tests: nobody reads the count that comes next */
 	uint32_t walkers; /* threads that look at tables without dune.lock */
 	char *threads;	  /* MAX_THREADS of THREAD_SIZE */
 	unsigned threads_high; /* of which so many have ever been used */
