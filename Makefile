@@ -11,7 +11,7 @@ ABSBUILD := $(abspath $(BUILD))
 
 # ---- Targets that set the machine up, run other makes, or need no compiler at all -------------------------------------
 
-OUTER := deb check check-gcc check-clang check-asan check-tsan check-O0 check-lto demo bench bench-quick soak packages clean distclean \
+OUTER := deb check check-gcc check-clang check-asan check-tsan check-O0 check-lto demo bench bench-quick soak soak-dune packages clean distclean \
 	 format-check help
 .PHONY: all $(OUTER)
 .DEFAULT_GOAL := all
@@ -64,6 +64,14 @@ soak:
 	build/test/soak $(SOAK_SECONDS)
 SOAK_SECONDS := 180
 
+# The thread, fork and signal tests of Dune mode, REPEAT times; then the same under QEMU, where that is installed.
+soak-dune:
+	$(PACKAGES) build
+	$(SUBMAKE) tests
+	BUILD='$(ABSBUILD)' test/soak-dune $(REPEAT)
+	BUILD='$(ABSBUILD)' test/soak-dune --qemu $(REPEAT)
+REPEAT := 200
+
 packages:
 	$(PACKAGES) build check demo bench
 
@@ -98,6 +106,7 @@ help:
 	@echo 'make check-dropin   the same RUNS=20 times on ours, for their output only; DROPIN="ecl nix" picks by name'
 	@echo 'make malloc-compare  programs on libgcdune-malloc.so, mimalloc and glibc'
 	@echo 'make soak           runs the soak test for SOAK_SECONDS=$(SOAK_SECONDS)'
+	@echo "make soak-dune      Dune mode's thread, fork and signal tests REPEAT=$(REPEAT) times, and under QEMU"
 	@echo 'make install        to prefix (/usr/local) below DESTDIR; make uninstall takes it away'
 	@echo 'make deb            Debian packages, into build/deb'
 	@echo 'make packages       installs every Debian package that any of these needs'

@@ -101,11 +101,13 @@ static int prepare(bool *same_clock, char *why, size_t size)
 		format(why, size, "cannot open /proc/self/maps: is /proc mounted?");
 		return error;
 	}
+	ahead_init();
 	limit = getenv("DUNE_MAX_SLOTS");
 	if (limit && atoi(limit) >= 16 + (int)(OWN_SIZE / CHUNK))
 		dune.max_slots = MIN(dune.max_slots, (unsigned)atoi(limit));
 	limit = getenv("DUNE_TIDY_AT");
 	dune.tidy_at = (limit ? (size_t)atol(limit) : 4096) * PAGE;
+	dune.blind = getenv("DUNE_TIDY_BLIND");
 	limit = getenv("DUNE_LOSE");
 	dune.lose = limit ? atol(limit) : -1;
 	v = vcpu_get();

@@ -153,6 +153,7 @@ struct dune {
 	unsigned clones;  /* how many more than one */
 	uint64_t *free_tables;
 	size_t tidy_at;	  /* tables_used from which on tables_tidy looks for empty ones */
+	bool blind;	  /* for tests: nobody reads the count that comes next */
 	uint32_t walkers; /* threads that look at tables without dune.lock */
 	char *threads;	  /* MAX_THREADS of THREAD_SIZE */
 	unsigned threads_high; /* of which so many have ever been used */
@@ -290,6 +291,7 @@ int pt_map_area(unsigned index);
 void pt_mark(uintptr_t start, size_t length); /* takes the lock */
 
 /* ahead.c; dune.lock is held */
+void ahead_init(void);
 bool ahead_possible(uintptr_t start);
 bool ahead_fault(uintptr_t page, const struct mapping *m);
 bool ahead_make(uintptr_t start, uintptr_t end);

@@ -4,15 +4,17 @@
  * rest, and mark_output (output.c) marks what it wrote. Handled here are those that change the address space, the
  * thread, or signals; refused are those through which memory would change unseen, or that would reach the monitor:
  *
- *	io_uring_setup, io_setup, userfaultfd, rseq, clone3, seccomp, modify_ldt	ENOSYS, as if not configured
+ *	io_uring_*, io_setup, io_submit, io_getevents, userfaultfd, rseq, clone3, seccomp, modify_ldt	ENOSYS, as if not
+ *				configured; also for what was set up before this process entered
  *	memfd_secret		ENOSYS, as KVM cannot map it
  *	iopl, ioperm, bpf	EPERM
- *	pkey_alloc		ENOSPC
+ *	pkey_alloc		ENOSPC; pkey_mprotect with a key	EINVAL
+ *	shmat with SHM_REMAP, prctl(PR_SET_SECCOMP)	EINVAL
  *	open of .../mem in /proc for writing	EACCES
  *	our descriptors: close, dup2, dup3	EBADF; close_range leaves them out
  *	munmap and so on of the monitor's memory	EINVAL; fixed mmap onto it	ENOMEM
  *
- * Called by run.c for each SYSCALL instruction, with t->regs behind it. */
+ * docs/dune.md lists them for users, and test-dune-refused has each. Called by run.c for each SYSCALL instruction, with t->regs behind it. */
 #include <asm/prctl.h>
 #include <fcntl.h>
 #include <linux/prctl.h>
@@ -20,8 +22,11 @@
 
 #include "monitor.h"
 
-#define NR_PKEY_ALLOC 330
 #define NR_PKEY_MPROTECT 329
+#define NR_PKEY_ALLOC 330
+#define NR_IO_PGETEVENTS 333
+#define NR_IO_URING_ENTER 426
+#define NR_IO_URING_REGISTER 427
 #define NR_CLONE3 435
 #define NR_CLOSE_RANGE 436
 #define NR_OPENAT2 437
@@ -422,7 +427,12 @@ void system_call(struct thread *t)
 	case NR_CLONE3: /* libc then uses clone */
 	case SYS_rseq:
 	case SYS_io_setup:
+	case SYS_io_submit:
+	case SYS_io_getevents:
+	case NR_IO_PGETEVENTS:
 	case SYS_io_uring_setup:
+	case NR_IO_URING_ENTER:
+	case NR_IO_URING_REGISTER:
 	case SYS_userfaultfd:
 	case SYS_seccomp:
 	case SYS_modify_ldt:

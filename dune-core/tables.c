@@ -169,7 +169,7 @@ void tables_free(int number)
 /* A table below which nothing is present and no bit is kept says the same as no table, so it can be taken out. But:
  *  - Ring 3 looks at tables without a lock. Who does counts itself in dune.walkers first; here the links are removed, and
  *    then the count is read, both sequentially consistent. 0: whoever comes later finds no link. Else all is linked again,
- *    and another time will do. (A count that stays up, after a siglongjmp out of a walk, only ends this.)
+ *    and another time will do: test-dune-walkers. (A count that stays up, after a siglongjmp out of a walk, only ends this.)
  *  - KVM may have shadows of these tables, or of tables that lead to them: vm_forget drops them. Processors may have cached
  *    the links: flush_all. Only then the memory is given to another use.
  * Callers hold dune.lock, and no pointer into a table. */
@@ -212,7 +212,7 @@ void tables_tidy(void)
 	for (int i = 0; i < ROOTS; i++)
 		if (dune.roots[i])
 			take_empty(table_at(dune.roots[i]), 4);
-	if (__atomic_load_n(&dune.walkers, __ATOMIC_SEQ_CST)) {
+	if (__atomic_load_n(&dune.walkers, __ATOMIC_SEQ_CST) && !dune.blind) {
 		while (taken_number) {
 			taken_number--;
 			__atomic_store_n(taken[taken_number].link, taken[taken_number].value, __ATOMIC_SEQ_CST);

@@ -24,7 +24,7 @@ modules=/lib/modules/$version/kernel
 [ -f "$modules/arch/x86/kvm/kvm-amd.ko" ] || skip "$modules has no kvm-amd.ko"
 
 # Name and variables of each test; what repeats, repeats less: an exit costs some 100 us here.
-tests=(${DUNE_QEMU_TESTS-enter ahead dirty dirty-threads outputs table huge memory tidy fault exception syscall threads fork signal attack})
+tests=(${DUNE_QEMU_TESTS-enter ahead dirty dirty-threads outputs table huge memory tidy walkers fault exception syscall refused threads fork signal attack})
 # Of the collector.
 collector=(${DUNE_QEMU_COLLECTOR-dirty-gather mutator writes fork})
 : "${DUNE_QEMU_REPEAT:=10}"
@@ -96,7 +96,7 @@ for npt in ${DUNE_QEMU_NPT-1 0}; do
 	dune-run --probe
 	for test in ${present[*]}; do
 		[ \$test != memory ] || export DUNE_MAX_SLOTS=60 # as its TEST-FLAGS say
-		[ \$test != tidy ] || export DUNE_TIDY_AT=64
+		case \$test in tidy | walkers) export DUNE_TIDY_AT=64 ;; esac
 		/t/test-dune-\$test
 		echo "RESULT npt=\$npt \$test \$?"
 		echo "at \$(cat /proc/uptime | sed "s/\..*//") s"
