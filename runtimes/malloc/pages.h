@@ -30,7 +30,7 @@ struct page {
 	uint32_t slots, size;
 	uint8_t use, cls;
 	uint8_t full;  /* in its heap's list of full pages */
-	uint8_t clean; /* FREE: the memory reads as zero; SLOTS, LARGE: it did when it was taken */
+	uint8_t clean; /* in a free run: its memory reads as zero; LARGE: all of the object's did when it was taken */
 	uint32_t length; /* LARGE; first and last of a free run: pages in it */
 	/* SLOTS: neighbours in a list of the heap's; FREE: in the bin. */
 	struct page *next, *prev;
