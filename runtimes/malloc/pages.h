@@ -23,7 +23,7 @@ struct heap;
 struct page {
 	/* SLOTS: only the owner touches these but for xfree, which is anyone's. */
 	void *free;	       /* slots, chained through their first word */
-	_Atomic(void *) xfree; /* given back by other threads */
+	_Atomic(uint64_t) xfree; /* given back by other threads (heap.c) */
 	struct heap *owner;
 	uint32_t used; /* slots given out; what is in xfree still counts */
 	uint32_t made; /* slots, from the first, that have ever been in `free' */
