@@ -122,9 +122,11 @@ $(BENCH)/malloc-threads: benchmarks/malloc-threads.c $(BUILD)/flags
 	$(call say,LINK)
 	$(Q)$(CC) $(BENCH_CFLAGS) -fno-builtin-malloc -fno-builtin-free $(LDFLAGS) -o $@ $<
 
-.PHONY: malloc-compare
-malloc-compare: $(LIBRARIES) $(BENCH)/malloc-threads $(patsubst %,$(BENCH)/%-glibc,$(DEMO_NAMES))
-	benchmarks/malloc-compare.py $(BUILD)
+# Programs that are not rebuilt on ours, glibc's malloc, mimalloc, jemalloc.
+MALLOC_NAMES := binary-trees gcbench linked-list hash-map string-churn live-cache large-arrays $(if $(HAVE_EXPAT),xml-parse)
+.PHONY: bench-malloc
+bench-malloc: $(LIBRARIES) $(BENCH)/measure $(BENCH)/malloc-threads $(patsubst %,$(BENCH)/%-glibc,$(MALLOC_NAMES))
+	benchmarks/malloc.py --rounds $(ROUNDS) $(if $(COLLECT),--collect) $(if $(PUBLISH),--publish) $(BUILD) $(MALLOC)
 
 # Dune mode's micro-benchmarks: make bench-dune.
 $(BUILD)/bench/dune-micro: benchmarks/dune-micro.c $(BUILD)/flags $(BUILD)/lib/libdune.so | $(INCLUDES)

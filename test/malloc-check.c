@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -250,8 +251,40 @@ static void test_fork(void)
 		free(before[i]);
 }
 
-int main(void)
+/* Memory that a program gives back and soon wants again is not given to the kernel in between: by the faults that it takes to
+ * replace large objects at random. */
+static int comes_and_goes(void)
 {
+	enum { ARRAYS = 128, ROUNDS = 8000, FIRST = 500, PAGE = 4096 };
+	unsigned char *arrays[ARRAYS] = {0};
+	struct rusage usage;
+	long faults = 0, pages = 0;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		size_t i = rnd(ARRAYS), size = ((size_t)16384 << rnd(9)) + rnd(16384);
+
+		free(arrays[i]);
+		arrays[i] = malloc(size);
+		for (size_t at = 0; at < size; at += PAGE)
+			arrays[i][at] = 1;
+		pages += round < FIRST ? 0 : (long)(size / PAGE);
+		if (round == FIRST) {
+			getrusage(RUSAGE_SELF, &usage);
+			faults = usage.ru_minflt;
+		}
+		if (round % 16 == 0)
+			usleep(1000);
+	}
+	getrusage(RUSAGE_SELF, &usage);
+	faults = usage.ru_minflt - faults;
+	printf("%ld faults for %ld pages\n", faults, pages);
+	return faults > pages / 32;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1)
+		return comes_and_goes();
 	test_edges();
 	test_random();
 	test_threads();

@@ -69,48 +69,40 @@ static inline size_t class_size(unsigned cls)
 
 /* ---- Lists of pages ---- */
 
-static void list_add(struct page **list, struct page *page)
+/* Both are rings: full pages are looked through a part at a time, and what has room waits its turn at the end, so that more of
+ * its slots come back meanwhile than the one that made it come here. */
+static void ring_add(struct page **ring, struct page *page)
 {
-	page->prev = NULL;
-	page->next = *list;
-	if (*list)
-		(*list)->prev = page;
-	*list = page;
-}
+	struct page *head = *ring;
 
-static void list_remove(struct page **list, struct page *page)
-{
-	if (page->prev)
-		page->prev->next = page->next;
-	else
-		*list = page->next;
-	if (page->next)
-		page->next->prev = page->prev;
-}
-
-/* The list of full pages is a ring, so that it can be looked through a part at a time. */
-static void full_add(struct heap *heap, struct page *page)
-{
-	struct page *head = heap->full[page->cls];
-
-	page->full = 1;
 	if (head) {
 		page->next = head;
 		page->prev = head->prev;
 		head->prev->next = page;
 		head->prev = page;
 	} else {
-		heap->full[page->cls] = page->next = page->prev = page;
+		*ring = page->next = page->prev = page;
 	}
+}
+
+static void ring_remove(struct page **ring, struct page *page)
+{
+	page->prev->next = page->next;
+	page->next->prev = page->prev;
+	if (*ring == page)
+		*ring = page->next == page ? NULL : page->next;
+}
+
+static void full_add(struct heap *heap, struct page *page)
+{
+	page->full = 1;
+	ring_add(&heap->full[page->cls], page);
 }
 
 static void full_remove(struct heap *heap, struct page *page)
 {
 	page->full = 0;
-	page->prev->next = page->next;
-	page->next->prev = page->prev;
-	if (heap->full[page->cls] == page)
-		heap->full[page->cls] = page->next == page ? NULL : page->next;
+	ring_remove(&heap->full[page->cls], page);
 }
 
 /* ---- Heaps and threads ---- */
@@ -194,22 +186,32 @@ static void thread_exit(void *rounds)
 
 /* ---- Allocation ---- */
 
+/* `xfree' is the address of its first slot, and above it how many slots there are: so they are counted without a look at each,
+ * which would be a cache miss. */
+#define XFREE_ONE ((uint64_t)1 << 48)
+
+static inline void *xfree_first(uint64_t xfree)
+{
+	return (void *)(uintptr_t)(xfree & (XFREE_ONE - 1));
+}
+
 /* Takes over what other threads gave back. */
 static void collect(struct page *page)
 {
 	if (!atomic_load_explicit(&page->xfree, memory_order_relaxed))
 		return;
-	void *list = atomic_exchange_explicit(&page->xfree, NULL, memory_order_acquire), *last;
-	uint32_t n = 1;
+	uint64_t xfree = atomic_exchange_explicit(&page->xfree, 0, memory_order_acquire);
+	void *list = xfree_first(xfree), *last = list;
 
-	for (last = list; *(void **)last; last = *(void **)last)
-		n++;
-	*(void **)last = page->free;
+	if (page->free) {
+		while (*(void **)last)
+			last = *(void **)last;
+		*(void **)last = page->free;
+	}
 	page->free = list;
-	page->used -= n;
+	page->used -= (uint32_t)(xfree >> 48);
 }
 
-/* Full pages that are not full any more go to the others; of these, empty ones go. */
 static void release_empty(struct heap *heap, unsigned cls)
 {
 	for (struct page *page = heap->full[cls], *last = page ? page->prev : NULL, *next; page; page = next) {
@@ -218,14 +220,14 @@ static void release_empty(struct heap *heap, unsigned cls)
 		if (!page->free)
 			continue;
 		full_remove(heap, page);
-		list_add(&heap->room[cls], page);
+		ring_add(&heap->room[cls], page);
 	}
-	for (struct page *page = heap->room[cls], *next; page; page = next) {
-		next = page->next;
+	for (struct page *page = heap->room[cls], *last = page ? page->prev : NULL, *next; page; page = next) {
+		next = page == last ? NULL : page->next;
 		collect(page);
 		if (page->used)
 			continue;
-		list_remove(&heap->room[cls], page);
+		ring_remove(&heap->room[cls], page);
 		pages_give(page, 1);
 	}
 }
@@ -268,14 +270,14 @@ static bool open_page(struct heap *heap, unsigned cls)
 		if (atomic_load_explicit(&look->xfree, memory_order_relaxed)) {
 			collect(look);
 			full_remove(heap, look);
-			list_add(&heap->room[cls], look);
+			ring_add(&heap->room[cls], look);
 		} else {
 			heap->full[cls] = look->next;
 		}
 	}
 	page = heap->room[cls];
 	if (page) {
-		list_remove(&heap->room[cls], page);
+		ring_remove(&heap->room[cls], page);
 	} else {
 		page = pages_take(1, 1);
 		if (!page)
@@ -288,7 +290,7 @@ static bool open_page(struct heap *heap, unsigned cls)
 		page->size = (uint32_t)size;
 		page->slots = (uint32_t)(PAGE_BYTES / size);
 		page->free = NULL;
-		atomic_store_explicit(&page->xfree, NULL, memory_order_relaxed);
+		atomic_store_explicit(&page->xfree, 0, memory_order_relaxed);
 		page->used = page->made = 0;
 		page->full = 0;
 		make_slots(page);
@@ -421,12 +423,12 @@ static __attribute__((noinline)) void freed_slow(struct page *page)
 
 	if (page->full) {
 		full_remove(heap, page);
-		list_add(&heap->room[cls], page);
+		ring_add(&heap->room[cls], page);
 	}
 	/* One that is not the only one with room is not worth keeping. */
-	if (page->used || page == heap->open[cls] || (heap->room[cls] == page && !page->next))
+	if (page->used || page == heap->open[cls] || (heap->room[cls] == page && page->next == page))
 		return;
-	list_remove(&heap->room[cls], page);
+	ring_remove(&heap->room[cls], page);
 	pages_give(page, 1);
 }
 
@@ -440,12 +442,13 @@ void heap_free(void *object)
 		if (__builtin_expect(--page->used == 0 || page->full, 0))
 			freed_slow(page);
 	} else if (page->use == PAGE_SLOTS) {
-		void *head = atomic_load_explicit(&page->xfree, memory_order_relaxed);
+		uint64_t head = atomic_load_explicit(&page->xfree, memory_order_relaxed), now;
 
-		do
-			*(void **)object = head;
-		while (!atomic_compare_exchange_weak_explicit(&page->xfree, &head, object, memory_order_release,
-							      memory_order_relaxed));
+		do {
+			*(void **)object = xfree_first(head);
+			now = (head - (uintptr_t)xfree_first(head) + XFREE_ONE) | (uintptr_t)object;
+		} while (!atomic_compare_exchange_weak_explicit(&page->xfree, &head, now, memory_order_release,
+								memory_order_relaxed));
 	} else if (page->use == PAGE_LARGE && page_address(page) == object) {
 		pages_give(page, page->length);
 	} else {

@@ -11,7 +11,7 @@
 #define ALIGN_BASE ((size_t)1 << 30) /* so that what is aligned among the pages is aligned */
 #define BINS 24
 #define DIRTY_LEAST 128 /* free pages that keep their memory in any case */
-#define EXCESS_NS 50000000u
+#define EXCESS_NS 100000000u
 
 uintptr_t pages_base;
 size_t pages_bytes;
@@ -22,6 +22,7 @@ static struct page *bins[BINS];
 static size_t npages, edge, committed; /* pages that were ever taken; that are usable */
 static uint64_t excess_since;	       /* there are too many dirty pages; 0: not so */
 static size_t taken, dirty;	       /* pages in use; free ones whose memory is not the kernel's */
+static size_t unwanted;		       /* the fewest dirty ones that there were since then */
 
 void pages_lock(void)
 {
@@ -80,20 +81,17 @@ static unsigned bin_of(size_t length)
 	return bin < BINS ? bin : BINS - 1;
 }
 
-static void bin_add(struct page *page, size_t length, bool clean)
+static void bin_add(struct page *page, size_t length)
 {
 	struct page **head = &bins[bin_of(length)];
 
 	page->use = page[length - 1].use = PAGE_FREE;
 	page->length = page[length - 1].length = (uint32_t)length;
-	page->clean = page[length - 1].clean = clean;
 	page->prev = NULL;
 	page->next = *head;
 	if (*head)
 		(*head)->prev = page;
 	*head = page;
-	if (!clean)
-		dirty += length;
 }
 
 static void bin_remove(struct page *page)
@@ -104,12 +102,33 @@ static void bin_remove(struct page *page)
 		bins[bin_of(page->length)] = page->next;
 	if (page->next)
 		page->next->prev = page->prev;
-	if (!page->clean)
-		dirty -= page->length;
+}
+
+/* N pages are in use no longer. */
+static void soil(struct page *page, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		page[i].clean = 0;
+	taken -= n;
+	dirty += n;
+}
+
+/* N free pages come into use. Whether all of them are clean. */
+static bool use(const struct page *page, size_t n)
+{
+	size_t clean = 0;
+
+	for (size_t i = 0; i < n; i++)
+		clean += page[i].clean;
+	taken += n;
+	dirty -= n - clean;
+	if (dirty < unwanted)
+		unwanted = dirty;
+	return clean == n;
 }
 
 /* Joins the run with what is free before and behind. */
-static void run_free(struct page *page, size_t length, bool clean)
+static void run_free(struct page *page, size_t length)
 {
 	size_t index = (size_t)(page - pages);
 
@@ -118,7 +137,6 @@ static void run_free(struct page *page, size_t length, bool clean)
 		struct page *before = page - page[-1].length;
 
 		page[-1].use = PAGE_NONE;
-		clean &= before->clean;
 		length += before->length;
 		bin_remove(before);
 		page = before;
@@ -126,12 +144,11 @@ static void run_free(struct page *page, size_t length, bool clean)
 	if (page + length < pages + edge && page[length].use == PAGE_FREE) {
 		struct page *behind = page + length;
 
-		clean &= behind->clean;
 		bin_remove(behind);
 		behind->use = PAGE_NONE;
 		length += behind->length;
 	}
-	bin_add(page, length, clean);
+	bin_add(page, length);
 }
 
 /* The first run that has N pages at ALIGN. */
@@ -176,22 +193,40 @@ static struct page *grow(size_t n, size_t align)
 	size_t gap = first - edge;
 	struct page *page = &pages[first];
 
+	for (size_t i = edge; i < first + n; i++)
+		pages[i].clean = 1;
 	edge = first + n;
 	if (gap)
-		run_free(page - gap, gap, true);
-	page->clean = 1;
+		run_free(page - gap, gap);
 	return page;
+}
+
+/* Of a free run, from its end, which is wanted last, until KEEP dirty pages are left of all. */
+static void purge_run(struct page *page, size_t length, size_t keep)
+{
+	for (size_t end = length; end && dirty > keep;) {
+		size_t i = end;
+
+		while (i && !page[i - 1].clean && end - i < dirty - keep)
+			i--;
+		if (i == end) {
+			end--;
+			continue;
+		}
+		if (gcdune_os_release(page_address(page + i), (end - i) * PAGE_BYTES))
+			return;
+		for (size_t k = i; k < end; k++)
+			page[k].clean = 1;
+		dirty -= end - i;
+		end = i;
+	}
 }
 
 static void purge(size_t keep)
 {
 	for (unsigned bin = BINS; bin-- > 0 && dirty > keep;)
-		for (struct page *page = bins[bin]; page && dirty > keep; page = page->next) {
-			if (page->clean || gcdune_os_release(page_address(page), page->length * PAGE_BYTES))
-				continue;
-			page->clean = page[page->length - 1].clean = 1;
-			dirty -= page->length;
-		}
+		for (struct page *page = bins[bin]; page && dirty > keep; page = page->next)
+			purge_run(page, page->length, keep);
 }
 
 struct page *pages_take(size_t n, size_t align)
@@ -203,22 +238,20 @@ struct page *pages_take(size_t n, size_t align)
 	page = find(n, align, &skip);
 	if (page) {
 		size_t length = page->length;
-		bool clean = page->clean;
 
 		bin_remove(page);
 		page[length - 1].use = PAGE_NONE;
 		page->use = PAGE_NONE;
 		if (skip)
-			bin_add(page, skip, clean);
+			bin_add(page, skip);
 		if (length > skip + n)
-			bin_add(page + skip + n, length - skip - n, clean);
+			bin_add(page + skip + n, length - skip - n);
 		page += skip;
-		page->clean = clean;
 	} else {
 		page = grow(n, align);
 	}
 	if (page) {
-		taken += n;
+		page->clean = use(page, n);
 		page->length = (uint32_t)n;
 		page->use = PAGE_LARGE; /* not free; the caller makes it what it is */
 	}
@@ -226,22 +259,33 @@ struct page *pages_take(size_t n, size_t align)
 	return page;
 }
 
+/* Some memory is worth keeping, in proportion to what is in use. Of more, half of what was free all the time for a while
+ * goes back; what comes and goes in that time does not: a page that is touched anew costs a microsecond or more. */
+static void give_back(void)
+{
+	size_t keep = DIRTY_LEAST / 2 + taken / 16;
+
+	if (dirty <= DIRTY_LEAST + taken / 8) {
+		excess_since = 0;
+		return;
+	}
+	uint64_t now = gcdune_os_now();
+
+	if (excess_since && now - excess_since <= EXCESS_NS)
+		return;
+	if (excess_since && unwanted > keep)
+		purge(dirty - (unwanted - keep) / 2);
+	excess_since = now;
+	unwanted = dirty;
+}
+
 void pages_give(struct page *page, size_t n)
 {
 	pages_lock();
 	page->use = PAGE_NONE;
-	taken -= n;
-	run_free(page, n, false);
-	/* Some memory is worth keeping, in proportion to what is in use. More goes back when it has not been wanted again for
-	 * a while: a page that is touched anew costs a microsecond or more. */
-	if (dirty <= DIRTY_LEAST + taken / 8) {
-		excess_since = 0;
-	} else if (!excess_since) {
-		excess_since = gcdune_os_now();
-	} else if (gcdune_os_now() - excess_since > EXCESS_NS) {
-		purge(DIRTY_LEAST / 2 + taken / 16);
-		excess_since = 0;
-	}
+	soil(page, n);
+	run_free(page, n);
+	give_back();
 	pages_unlock();
 }
 
@@ -255,23 +299,22 @@ bool pages_resize(struct page *page, size_t n)
 	pages_lock();
 	if (n < old) {
 		page->length = (uint32_t)n;
-		taken -= old - n;
-		run_free(page + n, old - n, false);
+		soil(page + n, old - n);
+		run_free(page + n, old - n);
 	} else {
 		struct page *behind = page + old;
 
 		done = behind < pages + edge && behind->use == PAGE_FREE && behind->length >= n - old;
 		if (done) {
 			size_t rest = behind->length - (n - old);
-			bool clean = behind->clean;
 
 			bin_remove(behind);
 			behind[behind->length - 1].use = PAGE_NONE;
 			behind->use = PAGE_NONE;
 			if (rest)
-				bin_add(page + n, rest, clean);
+				bin_add(page + n, rest);
 			page->length = (uint32_t)n;
-			taken += n - old;
+			use(behind, n - old);
 		} else if (behind == pages + edge && edge + (n - old) <= npages &&
 			   (edge + (n - old) <= committed || commit(edge + (n - old)))) {
 			edge += n - old;

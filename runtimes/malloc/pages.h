@@ -23,14 +23,14 @@ struct heap;
 struct page {
 	/* SLOTS: only the owner touches these but for xfree, which is anyone's. */
 	void *free;	       /* slots, chained through their first word */
-	_Atomic(void *) xfree; /* given back by other threads */
+	_Atomic(uint64_t) xfree; /* given back by other threads (heap.c) */
 	struct heap *owner;
 	uint32_t used; /* slots given out; what is in xfree still counts */
 	uint32_t made; /* slots, from the first, that have ever been in `free' */
 	uint32_t slots, size;
 	uint8_t use, cls;
 	uint8_t full;  /* in its heap's list of full pages */
-	uint8_t clean; /* FREE: the memory reads as zero; SLOTS, LARGE: it did when it was taken */
+	uint8_t clean; /* in a free run: its memory reads as zero; LARGE: all of the object's did when it was taken */
 	uint32_t length; /* LARGE; first and last of a free run: pages in it */
 	/* SLOTS: neighbours in a list of the heap's; FREE: in the bin. */
 	struct page *next, *prev;
