@@ -111,7 +111,8 @@ bool gcdune_form_beside(enum gcdune_cycle_reason reason)
 		if ((reason == GCDUNE_CYCLE_ASKED || reason == GCDUNE_CYCLE_NO_MEMORY) && gcdune_threads_count == 1)
 			return false;
 	}
-	return gcdune_dirty_usable() && gcdune_collector_ready();
+	/* To try sources out takes a while: that is left to the collector's thread (gcdune_cycle_run). */
+	return gcdune_dirty_promises() && gcdune_collector_ready();
 }
 
 bool gcdune_form_minor_here(enum gcdune_cycle_reason reason)

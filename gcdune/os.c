@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/single_threaded.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -349,20 +350,30 @@ size_t gcdune_os_address_limit(void)
 	return used < limit.rlim_cur ? limit.rlim_cur - used : 0;
 }
 
+int gcdune_os_descriptor_high(int fd)
+{
+	int moved = fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, GCDUNE_OS_HIGH);
+
+	if (moved < 0)
+		return fd;
+	close(fd);
+	return moved;
+}
+
+void gcdune_os_descriptors_begin(void)
+{
+	if (__libc_single_threaded)
+		close(gcdune_os_descriptor_high(memfd_create("gcdune", MFD_CLOEXEC)));
+}
+
 static int shared_fd = -1;
 
 void *gcdune_os_shared(const char *name, size_t size)
 {
-	int fd = memfd_create(name, MFD_CLOEXEC), high;
+	int fd = gcdune_os_descriptor_high(memfd_create(name, MFD_CLOEXEC));
 
 	if (fd < 0)
 		return NULL;
-	/* Out of the way of programs that count on low numbers. */
-	high = fcntl(fd, F_DUPFD_CLOEXEC, 900);
-	if (high >= 0) {
-		close(fd);
-		fd = high;
-	}
 	void *p = ftruncate(fd, (off_t)size) ? MAP_FAILED
 					     : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 

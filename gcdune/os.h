@@ -47,6 +47,14 @@ unsigned gcdune_os_running(void);     /* threads of the machine that run or want
 size_t gcdune_os_memory_limit(void);  /* of the control group or the machine; 0 unknown */
 size_t gcdune_os_address_limit(void); /* address space still to be had under RLIMIT_AS; SIZE_MAX without limit */
 
+/* Descriptors of ours are from this number on: out of the way of programs that count on low ones, or close a range of them.
+ * The other FD is closed; where there is no such number, it stays. */
+enum { GCDUNE_OS_HIGH = 900 };
+int gcdune_os_descriptor_high(int fd);
+/* Makes room for these while the process has one thread. To grow its table of descriptors when there are several makes the
+ * caller wait for a grace period of the kernel's: some 10 ms. */
+void gcdune_os_descriptors_begin(void);
+
 /* Memory in a file without a name but NAME, for other processes to find among our descriptors; zeroed. */
 void *gcdune_os_shared(const char *name, size_t size);
 /* In the child of a fork: takes it away here. */
