@@ -23,6 +23,7 @@
 
 #include "options.h"
 #include "os.h"
+#include "place.h"
 #include "remark.h"
 #include "roots.h"
 #include "sweep.h"
@@ -215,6 +216,8 @@ static inline __attribute__((always_inline)) void visit(struct gcdune_marker *m,
 	if (!(++m->objects & (SHARE_EVERY - 1))) {
 		if (gcdune_worklist_wanted())
 			gcdune_marker_share(m);
+		if (!stopped)
+			gcdune_place_look();
 		if (__builtin_expect(m->young_bytes != m->young_seen || m->serial, 0))
 			look_for_chase(m);
 	}
@@ -320,6 +323,7 @@ void *gcdune_mark_helper(void *arg)
 
 	(void)arg;
 	gcdune_os_thread_begins();
+	gcdune_place_thread_begins();
 	while (!gcdune_marker_init(&m))
 		gcdune_os_futex_wait_for(&helpers, helpers, 100000000u); /* no memory now; perhaps later */
 	for (;;) {

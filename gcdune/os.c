@@ -300,6 +300,43 @@ unsigned gcdune_os_cores(void)
 	return cores;
 }
 
+unsigned gcdune_os_processor(void)
+{
+	int processor = sched_getcpu();
+
+	return processor < 0 ? UINT_MAX : (unsigned)processor;
+}
+
+/* The system moves a thread at once when it may not stay where it is; and then it may be anywhere again, as before. A
+ * change of this thread's own affinity by someone else just in between would be lost. */
+bool gcdune_os_leave(bool (*taken)(unsigned processor))
+{
+	unsigned long before[128], set[128]; /* 8192 processors */
+	enum { BITS = 8 * sizeof *set };
+	long size = syscall(SYS_sched_getaffinity, 0, sizeof before, before);
+	bool any = false;
+
+	for (unsigned i = 0; size > 0 && i < (size_t)size / sizeof *set; i++) {
+		set[i] = before[i];
+		for (unsigned long rest = before[i]; rest; rest &= rest - 1) {
+			unsigned bit = (unsigned)__builtin_ctzl(rest);
+
+			if (taken(i * BITS + bit))
+				set[i] &= ~(1ul << bit);
+		}
+		any |= set[i] != 0;
+	}
+	if (!any || syscall(SYS_sched_setaffinity, 0, (size_t)size, set))
+		return false;
+	(void)syscall(SYS_sched_setaffinity, 0, (size_t)size, before);
+	return true;
+}
+
+void gcdune_os_yield(void)
+{
+	sched_yield();
+}
+
 unsigned gcdune_os_running(void)
 {
 	char text[128];

@@ -43,6 +43,10 @@ int gcdune_os_mapping(uintptr_t address, uintptr_t *low, uintptr_t *high);
 uint64_t gcdune_os_now(void);	      /* ns, CLOCK_MONOTONIC */
 uint64_t gcdune_os_thread_time(void); /* ns of processor that the calling thread has used */
 unsigned gcdune_os_cores(void);	      /* that this process may use: affinity and control group */
+unsigned gcdune_os_processor(void);   /* that this thread is on; UINT_MAX: not known */
+/* Moves the calling thread to a processor that it may use and that is not TAKEN. False: there is none, or it cannot. */
+bool gcdune_os_leave(bool (*taken)(unsigned processor));
+void gcdune_os_yield(void);
 unsigned gcdune_os_running(void);     /* threads of the machine that run or want to, the caller included */
 size_t gcdune_os_memory_limit(void);  /* of the control group or the machine; 0 unknown */
 size_t gcdune_os_address_limit(void); /* address space still to be had under RLIMIT_AS; SIZE_MAX without limit */

@@ -33,6 +33,7 @@
 #include "dirty/dirty.h"
 #include "options.h"
 #include "os.h"
+#include "place.h"
 #include "sweep.h"
 #include "verify.h"
 
@@ -461,6 +462,8 @@ void gcdune_remark_range(struct gcdune_marker *m, uintptr_t begin, size_t pages)
 	if (known)
 		gcdune_dirty_take(begin, pages, bits, rearm);
 	for (uint32_t k = 0; k < blocks; k++) {
+		if (rearm)
+			gcdune_place_look();
 		unsigned of_block = bits[k / 4] >> (k % 4 * 16) & 0xffff;
 
 		if (__builtin_expect(is_whole(first + k), 0)) {

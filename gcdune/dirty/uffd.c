@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../os.h"
+#include "../place.h"
 #include "dirty.h"
 
 /* Newer than the headers that we are built with. */
@@ -95,6 +96,7 @@ static int protect(uintptr_t begin, uintptr_t end, bool on)
 		while (failed && (errno == EAGAIN || errno == EINTR));
 		if (failed)
 			return -errno;
+		gcdune_place_look();
 	}
 	return 0;
 }
