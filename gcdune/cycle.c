@@ -57,7 +57,7 @@ static void event(enum gcdune_event what)
 
 static struct gcdune_pause pause_record;
 static struct gcdune_cycle_record cycle_record;
-static uint64_t last_ns, stop_cpu; /* when the last phase was over; processor time of this thread when the stop began */
+static uint64_t last_ns;
 
 static void phase_over(enum gcdune_phase phase)
 {
@@ -84,7 +84,6 @@ static void concurrent_over(enum gcdune_concurrent_phase phase)
 static void on_stop(void)
 {
 	last_ns = gcdune_os_now();
-	stop_cpu = gcdune_os_thread_time();
 	memset(&pause_record, 0, sizeof pause_record);
 	pause_record.start_ns = last_ns - gcdune_stats_start();
 	gcdune_stop_world();
@@ -284,11 +283,8 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			heap->leaf_bytes = minor ? heap->leaf_bytes + marked.leaf_bytes : marked.leaf_bytes;
 			heap->young_bytes = marked.young_bytes;
 			cpu = gcdune_os_thread_time() - cpu;
-			uint64_t stopped = last_ns - gcdune_stats_start() - pause_record.start_ns,
-				 worked = gcdune_os_thread_time() - stop_cpu;
-
-			/* What the system ran instead says nothing of the next one. */
-			gcdune_form_used(concurrent && worked < stopped ? worked : stopped, cpu, concurrent, minor);
+			gcdune_form_used(last_ns - gcdune_stats_start() - pause_record.start_ns, cpu, concurrent,
+					 minor);
 			gcdune_mark_end(
 				gcdune_pacer_cycle_end(concurrent, gcdune_form_minor_next(again), marked.bytes, cpu));
 			gcdune_sweep_begin();

@@ -1,8 +1,8 @@
 /* place.c - owns the table of when a thread of the program was last seen on which processor. A thread of the collector's that
  * works beside the program and finds itself where one of the program's was a moment ago keeps it from running: two that
  * compute take turns at the system's ticks, 4 ms each, and schedulers let two threads of a process share a processor for
- * tens of ticks while another is idle. So it goes to a processor where none of the program's is; and where they are
- * everywhere, it lets others run after each fifth of a millisecond.
+ * tens of ticks while another is idle. So it goes to a processor where none of the program's is, if one seems to be idle; or
+ * lets the program run after each third of a millisecond.
  *
  * All of it is a guess that may be wrong at any time: the table is written and read without order, and decides only where
  * and when threads run. Callers: alloc.c, collector.c and stop.c say where the program is; cycle.c, mark.c, sweep.c and the
@@ -15,14 +15,16 @@
 #include "os.h"
 
 enum { PROCESSORS = 1024 };
-/* In the counter's ticks, some 3 for each ns: a look each 0.1 ms or so; after a move, which costs some 30 us, not so soon. */
-enum { LOOK = 1 << 18, AFTER_MOVE = 1 << 21, TIME_SHIFT = 20 };
+/* In the counter's ticks, some 3 for each ns: a look each 0.1 ms or so. After a move, which costs some 30 us, not so soon;
+ * nor after the program was let run, which has the processor for one of the system's ticks then. */
+enum { LOOK = 1 << 18, AFTER_YIELD = 1 << 20, AFTER_MOVE = 1 << 21, TIME_SHIFT = 20 };
 /* A thread of the program that was here so long ago, about two of the system's ticks, may be waiting to run here. */
 enum { RECENT = 24 };
 
 _Atomic uint32_t gcdune_place_time;
 __thread uint64_t gcdune_place_next = UINT64_MAX;
 
+static unsigned cores;
 static uint32_t seen[PROCESSORS]; /* a thread of the program; 0: never */
 
 static uint32_t time_of(uint64_t counter)
@@ -55,10 +57,13 @@ void gcdune_place_look_now(uint64_t counter)
 		return;
 	if (!is_taken(gcdune_os_processor()))
 		return;
-	if (gcdune_os_leave(is_taken))
+	/* Elsewhere there may be other processes, behind which it would wait for longer than anyone gains. */
+	if (gcdune_os_running() <= cores && gcdune_os_leave(is_taken)) {
 		gcdune_place_next = counter + AFTER_MOVE;
-	else
+	} else {
 		gcdune_os_yield();
+		gcdune_place_next = __builtin_ia32_rdtsc() + AFTER_YIELD;
+	}
 }
 
 bool gcdune_place_is_shared(void)
@@ -68,6 +73,7 @@ bool gcdune_place_is_shared(void)
 
 void gcdune_place_thread_begins(void)
 {
+	cores = gcdune_os_cores();
 	/* In Dune mode the processor's number is not to be had cheaply. */
 	if (!gcdune_dune_active())
 		gcdune_place_next = 0;
