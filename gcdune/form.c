@@ -22,7 +22,7 @@ static uint64_t minor_ns;
  * the pause goal; or, within some times the goal, hardly longer than the pause that it would have if it was marked beside
  * it, which can be long too (a list that was made meanwhile, roots that only a stopped program may be asked for). */
 enum { GOALS = 4 };
-static uint64_t stop_ns = 400000; /* for each MiB, in such collections */
+static uint64_t stop_ns = 500000; /* for each MiB, in such collections */
 static uint64_t beside_ns;	  /* about the longest of the pauses of the last ones that were marked beside it */
 static size_t weight;		  /* what there was to mark in the last collection */
 static uint64_t survival = 256;	  /* of what was made before it, how much there was; in 256ths */
@@ -51,18 +51,24 @@ void gcdune_form_used(uint64_t ns, uint64_t cpu, bool concurrent, bool minor)
 	}
 }
 
+/* What marking so much and what was made since and is likely to live would take. */
+static uint64_t stop_for(size_t bytes)
+{
+	return ((bytes + (size_t)MAX(heap->allocated, 0) / 256 * survival) >> 10) * stop_ns >> 10;
+}
+
 static bool is_short(void)
 {
-	size_t bytes = weight + (size_t)MAX(heap->allocated, 0) / 256 * survival;
 	uint64_t goal = (uint64_t)gcdune_options.pause_goal * 1000;
 
 	return gcdune_options.mode == GCDUNE_MODE_AUTO &&
-	       (bytes >> 10) * stop_ns >> 10 < MAX(goal, MIN(beside_ns + beside_ns / 4, GOALS * goal));
+	       stop_for(weight) < MAX(goal, MIN(beside_ns + beside_ns / 4, GOALS * goal));
 }
 
 /* A minor cycle so short that the program had better stop for it. It looks through blocks that may have been written to at
- * some 3 GB/s, as their objects are looked up, and reads roots that are written. One that took too long all the same means
- * that the next runs beside the program; it is tried again after some full cycles. */
+ * some 3 GB/s, as their objects are looked up, and reads roots that are written, and marks what was made since as far as it
+ * lives. One that took too long all the same means that the next runs beside the program; it is tried again after some full
+ * cycles. */
 enum { MINOR_BLOCKS = 40, MINOR_LONG = 1000000 /* ns */ };
 
 static bool few_unarmed(void)
@@ -121,5 +127,5 @@ bool gcdune_form_minor_here(enum gcdune_cycle_reason reason)
 		return false;
 	if (reason == GCDUNE_CYCLE_TORTURE)
 		return true;
-	return reason == GCDUNE_CYCLE_BUDGET && minor_ns < MINOR_LONG && few_unarmed();
+	return reason == GCDUNE_CYCLE_BUDGET && minor_ns < MINOR_LONG && stop_for(0) < 2 * MINOR_LONG && few_unarmed();
 }
