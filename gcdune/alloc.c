@@ -21,6 +21,7 @@
 #include "mark.h"
 #include "options.h"
 #include "os.h"
+#include "place.h"
 #include "remark.h"
 #include "stats.h"
 #include "sweep.h"
@@ -272,6 +273,7 @@ static __attribute__((noinline)) void *alloc_any(size_t size, size_t align, unsi
 	if (!thread)
 		return out_of_memory(size);
 	thread->leaving = GCDUNE_LEAVING_NOT;
+	gcdune_place_program();
 	if (heap->extra_byte && size < SIZE_MAX)
 		size++;
 	/* A thread that disabled collections may hold a lock that finalizers take. */

@@ -5,6 +5,7 @@
 
 #include "cycle.h"
 #include "os.h"
+#include "place.h"
 #include "thread.h"
 
 static _Atomic uint32_t asked, done; /* futexes; tickets are values of `asked' */
@@ -18,6 +19,7 @@ void *gcdune_collector_main(void *arg)
 {
 	(void)arg;
 	gcdune_os_thread_begins();
+	gcdune_place_thread_begins();
 	for (;;) {
 		uint32_t served = atomic_load(&asked);
 
@@ -25,7 +27,9 @@ void *gcdune_collector_main(void *arg)
 			gcdune_os_futex_wait(&asked, served);
 			continue;
 		}
+		gcdune_place_look();
 		gcdune_cycle_run((enum gcdune_cycle_reason)why);
+		gcdune_place_end();
 		atomic_store(&done, served);
 		gcdune_os_futex_wake(&done, INT32_MAX);
 	}
@@ -69,6 +73,8 @@ uint32_t gcdune_collector_ask(enum gcdune_cycle_reason reason, void (*before)(vo
 	if (!gcdune_collector_busy()) {
 		before();
 		why = (int)reason;
+		gcdune_place_begin();
+		gcdune_place_program();
 		ticket = atomic_fetch_add(&asked, 1) + 1;
 		ticket = ticket ? ticket : 1;
 		gcdune_os_futex_wake(&asked, 1);

@@ -396,6 +396,7 @@ static void collect_here(enum gcdune_cycle_reason reason, uint64_t seen, bool mi
 
 void gcdune_cycle_run(enum gcdune_cycle_reason reason)
 {
+	(void)gcdune_dirty_usable(); /* the first time it is found out: here nobody of the program waits for that */
 	pthread_mutex_lock(&turn);
 	bool full = reason == GCDUNE_CYCLE_ASKED || reason == GCDUNE_CYCLE_NO_MEMORY;
 

@@ -24,7 +24,7 @@ static uint64_t minor_ns;
  * it, which can be long too (a list that was made meanwhile, roots that only a stopped program may be asked for); or, within
  * the same, no longer than all pauses of a cycle together (a deep stack, read in each). */
 enum { GOALS = 4 };
-static uint64_t stop_ns = 400000; /* for each MiB, in such collections */
+static uint64_t stop_ns = 500000; /* for each MiB, in such collections */
 static uint64_t beside_ns;	  /* about the longest of the last pauses of those that were marked beside it */
 static uint64_t pauses_ns;	  /* all pauses of one of these together, on average */
 static size_t weight;		  /* what there was to mark in the last collection */
@@ -63,14 +63,19 @@ static uint64_t beside(void)
 	return MAX(beside_ns + beside_ns / 4, pauses_ns);
 }
 
+/* What marking so much and what was made since and is likely to live would take. */
+static uint64_t stop_for(size_t bytes)
+{
+	return ((bytes + (size_t)MAX(heap->allocated, 0) / 256 * survival) >> 10) * stop_ns >> 10;
+}
+
 /* Shorter than the pause goal; or than WORTH, within some times the goal. */
 static bool is_short(uint64_t worth)
 {
-	size_t bytes = weight + (size_t)MAX(heap->allocated, 0) / 256 * survival;
 	uint64_t goal = (uint64_t)gcdune_options.pause_goal * 1000;
 
 	return gcdune_options.mode == GCDUNE_MODE_AUTO &&
-	       (bytes >> 10) * stop_ns >> 10 < MAX(goal, MIN(worth, GOALS * goal));
+	       stop_for(weight) < MAX(goal, MIN(worth, GOALS * goal));
 }
 
 /* Whether the other threads have used so little of the processor since this was asked last that they sleep, as far as one
@@ -100,8 +105,9 @@ static bool others_sleep(void)
 }
 
 /* A minor cycle so short that the program had better stop for it. It looks through blocks that may have been written to at
- * some 3 GB/s, as their objects are looked up, and reads roots that are written. One that took too long all the same means
- * that the next runs beside the program; it is tried again after some full cycles. */
+ * some 3 GB/s, as their objects are looked up, and reads roots that are written, and marks what was made since as far as it
+ * lives. One that took too long all the same means that the next runs beside the program; it is tried again after some full
+ * cycles. */
 enum { MINOR_BLOCKS = 40, MINOR_LONG = 1000000 /* ns */ };
 
 static bool few_unarmed(void)
@@ -151,7 +157,8 @@ bool gcdune_form_beside(enum gcdune_cycle_reason reason)
 		    (gcdune_threads_count == 1 || is_short(others_sleep() ? UINT64_MAX : beside())))
 			return false;
 	}
-	return gcdune_dirty_usable() && gcdune_collector_ready();
+	/* To try sources out takes a while: that is left to the collector's thread (gcdune_cycle_run). */
+	return gcdune_dirty_promises() && gcdune_collector_ready();
 }
 
 bool gcdune_form_minor_here(enum gcdune_cycle_reason reason)
@@ -160,5 +167,5 @@ bool gcdune_form_minor_here(enum gcdune_cycle_reason reason)
 		return false;
 	if (reason == GCDUNE_CYCLE_TORTURE)
 		return true;
-	return reason == GCDUNE_CYCLE_BUDGET && minor_ns < MINOR_LONG && few_unarmed();
+	return reason == GCDUNE_CYCLE_BUDGET && minor_ns < MINOR_LONG && stop_for(0) < 2 * MINOR_LONG && few_unarmed();
 }

@@ -59,6 +59,7 @@ static int start(void)
 	int error;
 
 	gcdune_options_init();
+	gcdune_os_descriptors_begin();
 	if (gcdune_options.torture)
 		heap->slow = 1;
 	gcdune_class_init();

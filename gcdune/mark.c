@@ -23,6 +23,7 @@
 
 #include "options.h"
 #include "os.h"
+#include "place.h"
 #include "remark.h"
 #include "roots.h"
 #include "sweep.h"
@@ -209,12 +210,14 @@ static inline __attribute__((always_inline)) void visit(struct gcdune_marker *m,
 	__atomic_store_n(ref->state, m->black, __ATOMIC_RELAXED);
 	if (__builtin_expect(__atomic_load_n(&ref->block->color, __ATOMIC_RELAXED) != m->black, 0)) {
 		if (!stopped)
-			gcdune_remark_first((uint32_t)(ref->block - heap->blocks));
+			gcdune_remark_first((uint32_t)(ref->block - heap->blocks), !m->assist);
 		__atomic_store_n(&ref->block->color, m->black, __ATOMIC_RELAXED);
 	}
 	if (!(++m->objects & (SHARE_EVERY - 1))) {
 		if (gcdune_worklist_wanted())
 			gcdune_marker_share(m);
+		if (!stopped)
+			gcdune_place_look();
 		if (__builtin_expect(m->young_bytes != m->young_seen || m->serial, 0))
 			look_for_chase(m);
 	}
@@ -320,6 +323,7 @@ void *gcdune_mark_helper(void *arg)
 
 	(void)arg;
 	gcdune_os_thread_begins();
+	gcdune_place_thread_begins();
 	while (!gcdune_marker_init(&m))
 		gcdune_os_futex_wait_for(&helpers, helpers, 100000000u); /* no memory now; perhaps later */
 	for (;;) {
@@ -529,10 +533,13 @@ void gcdune_mark_end(bool apart)
 
 /* ---- Assists ---- */
 
-/* A thread of the program marks a little: SOME objects of a segment that another marker gave away. In a critical
- * section, so that the pause does not find it half done. False: there was nothing to be had. */
+/* A thread of the program marks a little: SOME objects of a segment that another marker gave away, or fewer, for some
+ * objects take long. In a critical section, so that the pause does not find it half done. False: there was nothing to be
+ * had. */
 bool gcdune_mark_assist(unsigned some)
 {
+	enum { LONG = 150000 /* ns */ };
+	uint64_t until = gcdune_os_now() + LONG;
 	struct gcdune_segment *segment = gcdune_worklist_try();
 	struct gcdune_marker m;
 
@@ -543,7 +550,7 @@ bool gcdune_mark_assist(unsigned some)
 	m.assist = true;
 	m.segment = segment;
 	m.top = segment->entries + segment->count;
-	while (m.objects < some && fetch(&m))
+	while (m.objects < some && gcdune_os_now() < until && fetch(&m))
 		while (m.head != m.tail)
 			visit(&m, &m.queue[m.tail++ & (GCDUNE_QUEUE - 1)]);
 	while (m.head != m.tail)

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/single_threaded.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -310,6 +311,43 @@ unsigned gcdune_os_cores(void)
 	return cores;
 }
 
+unsigned gcdune_os_processor(void)
+{
+	int processor = sched_getcpu();
+
+	return processor < 0 ? UINT_MAX : (unsigned)processor;
+}
+
+/* The system moves a thread at once when it may not stay where it is; and then it may be anywhere again, as before. A
+ * change of this thread's own affinity by someone else just in between would be lost. */
+bool gcdune_os_leave(bool (*taken)(unsigned processor))
+{
+	unsigned long before[128], set[128]; /* 8192 processors */
+	enum { BITS = 8 * sizeof *set };
+	long size = syscall(SYS_sched_getaffinity, 0, sizeof before, before);
+	bool any = false;
+
+	for (unsigned i = 0; size > 0 && i < (size_t)size / sizeof *set; i++) {
+		set[i] = before[i];
+		for (unsigned long rest = before[i]; rest; rest &= rest - 1) {
+			unsigned bit = (unsigned)__builtin_ctzl(rest);
+
+			if (taken(i * BITS + bit))
+				set[i] &= ~(1ul << bit);
+		}
+		any |= set[i] != 0;
+	}
+	if (!any || syscall(SYS_sched_setaffinity, 0, (size_t)size, set))
+		return false;
+	(void)syscall(SYS_sched_setaffinity, 0, (size_t)size, before);
+	return true;
+}
+
+void gcdune_os_yield(void)
+{
+	sched_yield();
+}
+
 unsigned gcdune_os_running(void)
 {
 	char text[128];
@@ -360,20 +398,30 @@ size_t gcdune_os_address_limit(void)
 	return used < limit.rlim_cur ? limit.rlim_cur - used : 0;
 }
 
+int gcdune_os_descriptor_high(int fd)
+{
+	int moved = fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, GCDUNE_OS_HIGH);
+
+	if (moved < 0)
+		return fd;
+	close(fd);
+	return moved;
+}
+
+void gcdune_os_descriptors_begin(void)
+{
+	if (__libc_single_threaded)
+		close(gcdune_os_descriptor_high(memfd_create("gcdune", MFD_CLOEXEC)));
+}
+
 static int shared_fd = -1;
 
 void *gcdune_os_shared(const char *name, size_t size)
 {
-	int fd = memfd_create(name, MFD_CLOEXEC), high;
+	int fd = gcdune_os_descriptor_high(memfd_create(name, MFD_CLOEXEC));
 
 	if (fd < 0)
 		return NULL;
-	/* Out of the way of programs that count on low numbers. */
-	high = fcntl(fd, F_DUPFD_CLOEXEC, 900);
-	if (high >= 0) {
-		close(fd);
-		fd = high;
-	}
 	void *p = ftruncate(fd, (off_t)size) ? MAP_FAILED
 					     : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 

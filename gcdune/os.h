@@ -44,9 +44,21 @@ uint64_t gcdune_os_now(void);	      /* ns, CLOCK_MONOTONIC */
 uint64_t gcdune_os_thread_time(void); /* ns of processor that the calling thread has used */
 uint64_t gcdune_os_time_of(int tid);  /* the same of another thread of the process; 0: there is no such thread */
 unsigned gcdune_os_cores(void);	      /* that this process may use: affinity and control group */
+unsigned gcdune_os_processor(void);   /* that this thread is on; UINT_MAX: not known */
+/* Moves the calling thread to a processor that it may use and that is not TAKEN. False: there is none, or it cannot. */
+bool gcdune_os_leave(bool (*taken)(unsigned processor));
+void gcdune_os_yield(void);
 unsigned gcdune_os_running(void);     /* threads of the machine that run or want to, the caller included */
 size_t gcdune_os_memory_limit(void);  /* of the control group or the machine; 0 unknown */
 size_t gcdune_os_address_limit(void); /* address space still to be had under RLIMIT_AS; SIZE_MAX without limit */
+
+/* Descriptors of ours are from this number on: out of the way of programs that count on low ones, or close a range of them.
+ * The other FD is closed; where there is no such number, it stays. */
+enum { GCDUNE_OS_HIGH = 900 };
+int gcdune_os_descriptor_high(int fd);
+/* Makes room for these while the process has one thread. To grow its table of descriptors when there are several makes the
+ * caller wait for a grace period of the kernel's: some 10 ms. */
+void gcdune_os_descriptors_begin(void);
 
 /* Memory in a file without a name but NAME, for other processes to find among our descriptors; zeroed. */
 void *gcdune_os_shared(const char *name, size_t size);

@@ -19,6 +19,7 @@
 #include "block.h"
 #include "options.h"
 #include "os.h"
+#include "place.h"
 #include "roots.h"
 #include "thread.h"
 
@@ -200,6 +201,7 @@ void gcdune_pacer_release(bool all)
 	if (!all && !gcdune_options.release)
 		return;
 	do {
+		gcdune_place_look();
 		if (thread)
 			gcdune_critical_enter(thread);
 		pthread_mutex_lock(&heap->lock);

@@ -13,7 +13,8 @@
  * of what is new dies, so they are not armed before they turn out to have something alive: by the marker that finds the
  * first object there, before it scans that (gcdune_remark_first). Another marker that comes by meanwhile may read an
  * object before the block is armed, which then hides a write that came in between: so it asks for all of the block to be
- * scanned (WATCH_WHOLE), and does so before anyone is told by the block's colour that something in it is marked. Or a third
+ * scanned (WATCH_WHOLE), and does so before anyone is told by the block's colour that something in it is marked. So does a
+ * thread of the program that helps, which has no time for the call; whoever arms the block then, scans all of it. Or a third
  * one takes the block's pages just then, after a write: making a page clean that was written interrupts all processors
  * that run the program, so the marker's store of the colour, made before it read what was overwritten, is seen behind it.
  *
@@ -32,6 +33,7 @@
 #include "dirty/dirty.h"
 #include "options.h"
 #include "os.h"
+#include "place.h"
 #include "sweep.h"
 #include "verify.h"
 
@@ -120,7 +122,7 @@ static bool is_to_be_armed(uint32_t i)
 	return is_unarmed(i) && (heap->spans[head_of(i)].age > 0 || !gcdune_dirty_late());
 }
 
-void gcdune_remark_first(uint32_t i)
+void gcdune_remark_first(uint32_t i, bool arm)
 {
 	const struct gcdune_block *block = &heap->blocks[i];
 	uint8_t before = watch(i);
@@ -131,11 +133,11 @@ void gcdune_remark_first(uint32_t i)
 		return;
 	uint32_t end = i + (block->granules ? 1 : heap->spans[i].length);
 
-	while (!(before & GCDUNE_WATCH_ARMING) &&
+	while (arm && !(before & GCDUNE_WATCH_ARMING) &&
 	       !__atomic_compare_exchange_n(&heap->spans[i].watch, &before, before | GCDUNE_WATCH_ARMING, true,
 					    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		;
-	if (before & GCDUNE_WATCH_ARMING) {
+	if (!arm || before & GCDUNE_WATCH_ARMING) {
 		for (uint32_t k = i; k < end; k++)
 			change_watch(k, GCDUNE_WATCH_WHOLE, 0);
 		return;
@@ -460,6 +462,8 @@ void gcdune_remark_range(struct gcdune_marker *m, uintptr_t begin, size_t pages)
 	if (known)
 		gcdune_dirty_take(begin, pages, bits, rearm);
 	for (uint32_t k = 0; k < blocks; k++) {
+		if (rearm)
+			gcdune_place_look();
 		unsigned of_block = bits[k / 4] >> (k % 4 * 16) & 0xffff;
 
 		if (__builtin_expect(is_whole(first + k), 0)) {

@@ -18,6 +18,7 @@
 
 #include "options.h"
 #include "os.h"
+#include "place.h"
 #include "stats.h"
 #include "thread.h"
 
@@ -72,6 +73,7 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 		errno = saved_errno;
 		return;
 	}
+	gcdune_place_program();
 	uint32_t ticket = atomic_load(&release);
 	uintptr_t outer = thread->sp;
 	uint64_t begin = gcdune_os_now();
@@ -241,6 +243,7 @@ static void signal_again(void)
 
 void gcdune_stop_world(void)
 {
+	enum { PATIENCE_NS = 100000 };
 	struct gcdune_thread *self = gcdune_thread_self;
 	sigset_t all;
 	uint64_t patience = 1000000000u;
@@ -265,6 +268,10 @@ void gcdune_stop_world(void)
 		atomic_fetch_sub(&unanswered, 1);
 	}
 	atomic_fetch_sub(&unanswered, 1);
+	/* Most answer within some 30 us; who sleeps meanwhile may find another process on its processor, until the system's
+	 * next tick. But there a thread of the program may be, which is to answer. */
+	uint64_t until = gcdune_place_is_shared() ? 0 : gcdune_os_now() + PATIENCE_NS;
+
 	for (unsigned spins = 0;;) {
 		uint32_t left = atomic_load(&unanswered);
 
@@ -274,7 +281,7 @@ void gcdune_stop_world(void)
 			signal_again();
 			continue;
 		}
-		if (spins < 100) {
+		if (spins < 100 || gcdune_os_now() < until) {
 			spins++;
 			__builtin_ia32_pause();
 			continue;

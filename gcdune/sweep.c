@@ -13,6 +13,7 @@
 
 #include "block.h"
 #include "os.h"
+#include "place.h"
 #include "remark.h"
 
 static struct gcdune_heap *const heap = &gcdune_heap;
@@ -224,6 +225,7 @@ void gcdune_sweep_finish(bool tracked)
 			gcdune_remark_disarm(at, to);
 			at = to;
 		}
+		gcdune_place_look();
 		pthread_mutex_lock(&heap->lock);
 		more = gcdune_sweep_some(PIECE);
 		pthread_mutex_unlock(&heap->lock);

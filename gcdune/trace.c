@@ -72,7 +72,9 @@ int gcdune_trace_write(const char *path)
 	if (self)
 		gcdune_critical_enter(self);
 	pthread_mutex_lock(&lock);
-	fprintf(f, "{\"displayTimeUnit\": \"ms\", \"traceEvents\": [\n");
+	/* Where it begins on the system's clock: what perf record -k CLOCK_MONOTONIC saw lines up with it. */
+	fprintf(f, "{\"displayTimeUnit\": \"ms\", \"otherData\": {\"monotonic_ns\": \"%llu\"}, \"traceEvents\": [\n",
+		(unsigned long long)gcdune_stats_start());
 	fprintf(f, "{\"name\": \"thread_name\", \"ph\": \"M\", \"pid\": %d, \"tid\": 0, \"args\": {\"name\": \"gcdune\"}}", pid);
 	for (size_t i = 0; i < count; i++)
 		fprintf(f, ",\n{\"name\": \"%s\", \"cat\": \"gc\", \"ph\": \"X\", \"ts\": %.3f, \"dur\": %.3f, \"pid\": %d, \"tid\": %d}",

@@ -83,6 +83,13 @@ static void update_wanted(void)
 	atomic_store_explicit(&wanted, (active < allowed || hungry) && !shared, memory_order_relaxed);
 }
 
+/* A helper that may not help now is let sleep: to wake it takes the processor from whoever runs where it wakes. */
+static void wake_helper(void)
+{
+	if (waiting && shared && active < allowed)
+		pthread_cond_signal(&work);
+}
+
 bool gcdune_worklist_wanted(void)
 {
 	return atomic_load_explicit(&wanted, memory_order_relaxed);
@@ -94,8 +101,7 @@ void gcdune_worklist_share(struct gcdune_segment *segment)
 	segment->next = shared;
 	shared = segment;
 	update_wanted();
-	if (waiting)
-		pthread_cond_signal(&work);
+	wake_helper();
 	if (waiting_main)
 		pthread_cond_signal(&idle);
 	pthread_mutex_unlock(&lock);
@@ -205,8 +211,7 @@ void gcdune_worklist_leave(struct gcdune_segment *segment)
 	update_wanted();
 	if (waiting_main)
 		pthread_cond_signal(&idle);
-	if (waiting && shared)
-		pthread_cond_signal(&work);
+	wake_helper();
 	pthread_mutex_unlock(&lock);
 }
 
@@ -215,6 +220,7 @@ void gcdune_worklist_helpers(unsigned count)
 	pthread_mutex_lock(&lock);
 	allowed = count;
 	update_wanted();
+	wake_helper();
 	pthread_mutex_unlock(&lock);
 }
 

@@ -95,6 +95,13 @@ bool gcdune_dirty_usable(void)
 	return source != NULL;
 }
 
+bool gcdune_dirty_promises(void)
+{
+	if (!atomic_load_explicit(&chosen, memory_order_acquire) && strcmp(gcdune_options.dirty, "always"))
+		return true;
+	return gcdune_dirty_usable();
+}
+
 const char *gcdune_dirty_name(void)
 {
 	return source ? source->name : "always";

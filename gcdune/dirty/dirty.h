@@ -54,6 +54,8 @@ extern _Atomic uint64_t gcdune_dirty_faults, gcdune_dirty_flushes __attribute__(
 
 /* Whether there is a source other than `always'. The first call looks for one (GCDUNE_DIRTY) and tries it out. */
 bool gcdune_dirty_usable(void);
+/* The same without trying: true as long as that has not been found out. */
+bool gcdune_dirty_promises(void);
 /* The name of the source in use; "always" when every page counts as written. */
 const char *gcdune_dirty_name(void);
 /* Whether take makes pages clean again. */

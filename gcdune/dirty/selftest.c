@@ -1,6 +1,7 @@
 /* selftest.c - tries a dirty source on memory of its own before it is trusted with the heap: what the kernel's version
  * says, or what a call returns, is not asked. Called by dirty.c, once. */
 #define _GNU_SOURCE
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -83,10 +84,17 @@ const char *gcdune_dirty_selftest(const struct gcdune_dirty_source *s)
 
 	if (memory == MAP_FAILED)
 		return "no memory to try it on";
+	/* The collector's thread blocks all signals, and a fault that is blocked ends the program. */
+	sigset_t fault, before;
+
+	sigemptyset(&fault);
+	sigaddset(&fault, SIGSEGV);
+	pthread_sigmask(SIG_UNBLOCK, &fault, &before);
 	const char *missed = try_pages(s, memory);
 
 	if (!missed)
 		missed = try_huge(s, memory);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	munmap(memory, size);
 	return missed;
 }

@@ -14,6 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../os.h"
+#include "../place.h"
 #include "dirty.h"
 
 /* Newer than the headers that we are built with. */
@@ -37,17 +39,6 @@ struct pm_scan_arg {
 
 static int uffd = -1, pagemap = -1;
 
-/* High, so that programs that count on the lowest free number, or close a range of low ones, do not meet it. */
-static int high(int fd)
-{
-	int moved = fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 1000);
-
-	if (moved < 0)
-		return fd;
-	close(fd);
-	return moved;
-}
-
 static void close_both(void)
 {
 	if (uffd >= 0)
@@ -65,7 +56,7 @@ static int open_both(void)
 	uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | USER_MODE_ONLY);
 	if (uffd < 0)
 		uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	uffd = high(uffd);
+	uffd = gcdune_os_descriptor_high(uffd);
 	if (uffd < 0)
 		return -errno;
 	if (ioctl(uffd, UFFDIO_API, &api) || !(api.features & FEATURE_WP_ASYNC)) {
@@ -73,7 +64,7 @@ static int open_both(void)
 		close_both();
 		return error ? error : -ENOTSUP;
 	}
-	pagemap = high(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+	pagemap = gcdune_os_descriptor_high(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
 	if (pagemap < 0) {
 		error = -errno;
 		close_both();
@@ -105,6 +96,7 @@ static int protect(uintptr_t begin, uintptr_t end, bool on)
 		while (failed && (errno == EAGAIN || errno == EINTR));
 		if (failed)
 			return -errno;
+		gcdune_place_look();
 	}
 	return 0;
 }
