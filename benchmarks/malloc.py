@@ -191,8 +191,9 @@ if options.publish:
     loads = stats.summary([r["load"] for one in runs.values() for rs in one.values() for r in rs])
     with open(top + "/docs/malloc.json", "w") as f:
         json.dump({"machine": "%d processors, Linux %s" % (os.cpu_count(), platform.release()), "runs": runs}, f, indent=1)
-    text = "By `make bench-malloc`: %d processors, Linux %s; medians of %d runs in turn; load %.1f before the runs (median).\n\n" % (
-        os.cpu_count(), platform.release(), options.rounds, loads["median"] if loads else 0)
+    text = "By `make bench-malloc`: %d processors, Linux %s; %s; load %.1f before the runs (median).\n\n" % (
+        os.cpu_count(), platform.release(),
+        "medians of %d runs of each, in turn" % options.rounds if options.rounds > 1 else "one run of each, in turn", loads["median"] if loads else 0)
     text += "| %s |\n|%s\n" % (" | ".join(head), "---|" * len(head)) + "".join("| %s |\n" % " | ".join(r) for r in table)
     if missing:
         text += "\nNot installed: %s.\n" % ", ".join(missing)
