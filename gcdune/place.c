@@ -74,14 +74,14 @@ bool gcdune_place_is_shared(void)
 void gcdune_place_thread_begins(void)
 {
 	cores = gcdune_os_cores();
-	/* In Dune mode the processor's number is not to be had cheaply. */
-	if (!gcdune_dune_active())
-		gcdune_place_next = 0;
+	gcdune_place_next = 0;
 }
 
 void gcdune_place_begin(void)
 {
-	gcdune_place_time = time_of(__builtin_ia32_rdtsc());
+	/* In Dune mode the processor's number is not to be had cheaply. */
+	if (!gcdune_dune_active())
+		gcdune_place_time = time_of(__builtin_ia32_rdtsc());
 }
 
 void gcdune_place_end(void)
