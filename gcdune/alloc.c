@@ -401,18 +401,22 @@ void *gcdune_alloc_many(size_t size, gcdune_kind kind)
 	/* In one critical section: no collection sees objects that are not on the chain yet. */
 	gcdune_critical_enter(thread);
 	struct gcdune_cursor *cursor = &thread->caches[kind]->cursors[cls];
+	bool leaf = gcdune_kind_is_leaf(kind);
 
 	while (room >= slot) {
 		char *object = cursor->next;
 		size_t n = MIN((size_t)(cursor->limit - object), room) / slot;
 
+		/* No marker follows the chain; so what is on it, in one piece then, is a root until the next. */
+		if (leaf)
+			thread->chain = (struct gcdune_chain){first, object, object + n * slot, slot};
 		for (char *end = object + n * slot; object < end; object += slot) {
 			*last = object;
 			last = (void **)object;
 		}
 		cursor->next = object;
 		room -= n * slot;
-		if (room < slot)
+		if (room < slot || leaf)
 			break;
 		object = take(thread, kind, cls);
 		if (!object)

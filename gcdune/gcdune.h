@@ -151,7 +151,8 @@ void *gcdune_alloc_aligned(size_t size, size_t alignment, gcdune_kind kind)
 
 /* Takes several objects of SIZE bytes at once (up to about 4 KiB of them), chained through their
  * first word, the last one's being NULL; the rest of each is zero unless the kind is a leaf kind. NULL when out of
- * memory. For runtimes with free lists of their own. Objects on the chain are live only if the chain is reachable. */
+ * memory. For runtimes with free lists of their own. Objects on the chain are live only if the chain is reachable; of a leaf
+ * kind, which holds nothing, only until the thread's next call: after that the program has to mark them itself. */
 void *gcdune_alloc_many(size_t size, gcdune_kind kind) __attribute__((warn_unused_result));
 
 /* A layout tells which words of an object may hold pointers: bit i of BITMAP is word i; words from NWORDS on

@@ -114,12 +114,21 @@ static void mark_stack(struct gcdune_thread *thread, uintptr_t sp)
 	}
 }
 
+/* Its objects hold nothing, not even the next; and its first is where the program put it. */
+static void mark_chain(const struct gcdune_chain *chain)
+{
+	gcdune_mark_object(chain->first);
+	for (char *object = chain->from; object < chain->to; object += chain->step)
+		gcdune_mark_object(object);
+}
+
 void gcdune_roots_threads(void)
 {
 	look++;
 	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next) {
 		mark_stack(thread, thread->sp);
 		mark_tls(thread);
+		mark_chain(&thread->chain);
 	}
 	for (struct gcdune_stack *stack = gcdune_stacks; stack; stack = stack->next)
 		if (stack->seen != look)

@@ -66,6 +66,11 @@ struct gcdune_thread {
 	uintptr_t stack_low, stack_end; /* of its own stack */
 	uintptr_t tp;			/* thread pointer: where its thread-local storage is found from */
 
+	struct gcdune_chain {
+		char *first, *from, *to; /* one object, and those in [from, to) */
+		size_t step;
+	} chain; /* that gcdune_alloc_many gave out last, of a leaf kind */
+
 	uint64_t awake_since; /* processor time, ns, that it had used when it last slept for the collector */
 	uint64_t time_seen;   /* and when another thread asked last (form.c); heap.cycle */
 	uint64_t lost_ns[GCDUNE_LOST_KINDS];
