@@ -1,0 +1,165 @@
+/* libgc-env-own - environment variables of Boehm's library whose effect shows only in what ours tells of itself, or that
+ * Debian's was built without. The program starts itself again with each, and without it: the effect must come from it.
+ *
+ * TEST-FLAGS: link=libgc asan=no tsan=no timeout=120 */
+#include "libgc-check.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <sys/wait.h>
+
+#include <gc/gc_gcj.h>
+
+/* What MODE prints to stderr, with VARIABLE set to VALUE unless it is NULL. */
+static const char *printed(const char *mode, const char *variable, const char *value)
+{
+	static char output[1 << 20];
+	size_t size = 0;
+	ssize_t got;
+	int ends[2], status;
+
+	CHECK(pipe(ends) == 0);
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		dup2(ends[1], 2);
+		if (value)
+			setenv(variable, value, 1);
+		execl("/proc/self/exe", "libgc-env-own", mode, (char *)NULL);
+		_exit(126);
+	}
+	close(ends[1]);
+	while ((got = read(ends[0], output + size, sizeof output - 1 - size)) > 0)
+		size += (size_t)got;
+	output[size] = 0;
+	close(ends[0]);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	if (status)
+		dprintf(2, "%s, %s=%s: %s\n", mode, variable, value ? value : "(not set)", output);
+	CHECK_EQ(status, 0);
+	return output;
+}
+
+static void unmaps(bool wanted)
+{
+	enum { TRIES = 60, SOME = 13 };
+	void *volatile large[64];
+
+	for (int i = 0; i < 64; i++)
+		large[i] = GC_MALLOC_ATOMIC(1 << 20);
+	memset((void *)large, 0, sizeof large);
+	/* What was free throughout some collections and some 0.3 s goes back little by little. */
+	for (int i = 0; i < (wanted ? TRIES : SOME) && !GC_get_unmapped_bytes(); i++) {
+		collect();
+		usleep(110000);
+	}
+	CHECK_EQ(GC_get_unmapped_bytes() != 0, wanted);
+}
+
+static struct {
+	const char *name;
+	GC_word descr;
+} no_pointers = {"no pointers", GC_DS_LENGTH};
+
+static void **objects;
+static int dead;
+
+static void on_death(void *object, void *data)
+{
+	(void)object;
+	(void)data;
+	dead++;
+}
+
+static void make(void)
+{
+	for (int i = 0; i < N; i++) {
+		void **object = GC_GCJ_MALLOC(2 * sizeof(void *), &no_pointers);
+
+		objects[i] = object;
+		object[1] = GC_MALLOC(16);
+		GC_REGISTER_FINALIZER(object[1], on_death, NULL, NULL, NULL);
+	}
+}
+
+static void gcj(bool every_word)
+{
+	GC_init_gcj_malloc(0, NULL);
+	objects = GC_MALLOC(N * sizeof *objects);
+	apart(make);
+	settle();
+	if (every_word)
+		CHECK_EQ(dead, 0);
+	else
+		CHECK_MOST(dead, N);
+	CHECK(objects[0] != NULL);
+}
+
+/* Exported, but in no header. */
+void GC_err_printf(const char *format, ...), GC_printf(const char *format, ...), GC_log_printf(const char *format, ...);
+
+static void messages(void)
+{
+	GC_err_printf("an error\n");
+	GC_printf("a line\n");
+	GC_log_printf("a log entry\n");
+}
+
+static const char *log_file(void)
+{
+	static char text[4096];
+	int fd = open(getenv("GC_LOG_FILE"), O_RDONLY);
+	ssize_t size = read(fd, text, sizeof text - 1);
+
+	CHECK(fd >= 0 && size >= 0);
+	text[size] = 0;
+	close(fd);
+	return text;
+}
+
+int main(int argc, char **argv)
+{
+	char path[] = "/tmp/libgc-env-own-XXXXXX";
+
+	if (argc > 1) {
+		GC_INIT();
+		if (strcmp(argv[1], "unmaps") == 0)
+			unmaps(true);
+		else if (strcmp(argv[1], "keeps") == 0)
+			unmaps(false);
+		else if (strcmp(argv[1], "gcj-descriptors") == 0)
+			gcj(false);
+		else if (strcmp(argv[1], "gcj-words") == 0)
+			gcj(true);
+		else if (strcmp(argv[1], "messages") == 0)
+			messages();
+		else if (strcmp(argv[1], "source") == 0)
+			GC_enable_incremental();
+		else
+			CHECK(!"a known mode");
+		return 0;
+	}
+	printed("unmaps", "GC_UNMAP_THRESHOLD", NULL);
+	printed("keeps", "GC_UNMAP_THRESHOLD", "0");
+	printed("gcj-descriptors", "GC_IGNORE_GCJ_INFO", NULL);
+	printed("gcj-words", "GC_IGNORE_GCJ_INFO", "1");
+
+	int fd = mkstemp(path);
+
+	CHECK(fd >= 0);
+	close(fd);
+	setenv("GC_LOG_FILE", path, 1);
+	CHECK(!strstr(printed("messages", "GC_ONLY_LOG_TO_FILE", NULL), "an error"));
+	CHECK(strstr(log_file(), "an error") && strstr(log_file(), "a line") && strstr(log_file(), "a log entry"));
+	CHECK(strstr(printed("messages", "GC_ONLY_LOG_TO_FILE", "1"), "an error"));
+	CHECK(!strstr(log_file(), "an error") && !strstr(log_file(), "a line") && strstr(log_file(), "a log entry"));
+	unsetenv("GC_LOG_FILE");
+	unlink(path);
+
+	if (!getenv("GCDUNE_DIRTY") && !getenv("GCDUNE_MODE")) {
+		setenv("GCDUNE_STATS", "/dev/stderr", 1);
+		CHECK(!strstr(printed("source", "GC_USE_GETWRITEWATCH", NULL), "\"mprotect\""));
+		CHECK(strstr(printed("source", "GC_USE_GETWRITEWATCH", "0"), "\"mprotect\""));
+	}
+	return 0;
+}
