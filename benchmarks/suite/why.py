@@ -14,8 +14,8 @@ CAUSES = [
      "A queue that moves through the heap is followed while it grows at its end; what it left behind is only found dead in the next cycle."),
     (r".*", r"idle_cpu_percent", "The collector's thread wakes up to look whether memory can go back to the kernel."),
     (r"large-arrays", r"wall_s|cpu_s",
-     "Memory is given back to the kernel after three collections, here 60 ms, and needed again: with GCDUNE_RELEASE=0 it takes a third of the page "
-     "faults and a quarter less time."),
+     "Arrays are tracked for writes once something in them is marked, and then replaced by new ones: the kernel protects and opens each of their pages "
+     "(perf: a tenth in change_pte_range)."),
     (r"marking:mark/(list|table)/ordered.*", r"ns",
      "In address order the processor fetches ahead by itself, and the queue that hides misses elsewhere only costs its instructions (perf: samples all "
      "over the loop; with the table a third at the first load from an object)."),
