@@ -57,11 +57,11 @@ for i in range(1200000):
 print(len(table), len(re.findall('9+', ' '.join(n.text for n in table.values()))))"""
 SQL = """create table t(id integer primary key, name text, extra blob);
 with recursive c(i) as (select 1 union all select i + 1 from c where i < 500000)
-insert into t select i, 'name ' || (i * 7919 % 100003), zeroblob(i %% 200) from c;
+insert into t select i, 'name ' || (i * 7919 % 100003), zeroblob(i % 200) from c;
 create index byname on t(name);
 select count(*), sum(n) from (select name, group_concat(id), count(*) as n from t group by name);
-select sum(length(g)) from (select group_concat(name || id) as g from t group by id %% 5000);
-delete from t where id %% 3 = 0; select count(*) from t where name in (select name from t where id %% 7 = 0);""".replace("%%", "%")
+select sum(length(g)) from (select group_concat(name || id) as g from t group by id % 5000);
+delete from t where id % 3 = 0; select count(*) from t where name in (select name from t where id % 7 = 0);"""
 PERL = r"""my %h; for my $r (1..2) { for my $i (1..700000) { push @{$h{$i % 9973}}, "item $i" } }
 print length join(",", map { @$_ } values %h), "\n";
 for (1..200000) { my @w = split / /, "the quick brown fox $_ jumps over"; $h{$w[4] % 9973} = [reverse @w] } print scalar(%h), "\n";"""

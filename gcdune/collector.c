@@ -117,4 +117,5 @@ void gcdune_collector_after_fork(void)
 	exists = false;
 	claimed = maker = 0;
 	atomic_store(&done, atomic_load(&asked));
+	gcdune_place_end();
 }

@@ -40,7 +40,8 @@ void gcdune_form_used(uint64_t ns, uint64_t before_ns, uint64_t cpu, bool concur
 
 	survival = MAX(lived, survival / 4 * 3);
 	if (minor) {
-		minor_ns = concurrent ? minor_ns : cpu;
+		if (!concurrent)
+			minor_ns = cpu;
 		return;
 	}
 	minor_ns -= minor_ns / 4;

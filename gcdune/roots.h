@@ -1,4 +1,4 @@
-/* roots.h - where marking begins (roots.c). */
+/* roots.h - where marking begins (roots.c, roots-thread.c, roots-track.c). */
 #ifndef GCDUNE_ROOTS_H
 #define GCDUNE_ROOTS_H
 

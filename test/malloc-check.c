@@ -255,12 +255,12 @@ static void test_fork(void)
  * replace large objects at random. */
 static int comes_and_goes(void)
 {
-	enum { ARRAYS = 128, ROUNDS = 8000, FIRST = 500, PAGE = 4096 };
+	enum { ARRAYS = 128, TURNS = 8000, FIRST = 500, PAGE = 4096 };
 	unsigned char *arrays[ARRAYS] = {0};
 	struct rusage usage;
 	long faults = 0, pages = 0;
 
-	for (int round = 0; round < ROUNDS; round++) {
+	for (int round = 0; round < TURNS; round++) {
 		size_t i = rnd(ARRAYS), size = ((size_t)16384 << rnd(9)) + rnd(16384);
 
 		free(arrays[i]);

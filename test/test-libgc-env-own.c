@@ -2,47 +2,16 @@
  * Debian's was built without. The program starts itself again with each, and without it: the effect must come from it.
  *
  * TEST-FLAGS: link=libgc asan=no tsan=no timeout=120 */
-#include "libgc-check.h"
+#include "libgc-child.h"
 
 #include <fcntl.h>
 #include <stdbool.h>
-#include <sys/wait.h>
 
 #include <gc/gc_gcj.h>
 
-/* What MODE prints to stderr, with VARIABLE set to VALUE unless it is NULL. */
-static const char *printed(const char *mode, const char *variable, const char *value)
-{
-	static char output[1 << 20];
-	size_t size = 0;
-	ssize_t got;
-	int ends[2], status;
-
-	CHECK(pipe(ends) == 0);
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		dup2(ends[1], 2);
-		if (value)
-			setenv(variable, value, 1);
-		execl("/proc/self/exe", "libgc-env-own", mode, (char *)NULL);
-		_exit(126);
-	}
-	close(ends[1]);
-	while ((got = read(ends[0], output + size, sizeof output - 1 - size)) > 0)
-		size += (size_t)got;
-	output[size] = 0;
-	close(ends[0]);
-	CHECK(waitpid(pid, &status, 0) == pid);
-	if (status)
-		dprintf(2, "%s, %s=%s: %s\n", mode, variable, value ? value : "(not set)", output);
-	CHECK_EQ(status, 0);
-	return output;
-}
-
 static void unmaps(bool wanted)
 {
-	enum { TRIES = 60, SOME = 13 };
+	enum { TRIES = 60, SOME = 25 };
 	void *volatile large[64];
 
 	for (int i = 0; i < 64; i++)
@@ -139,27 +108,27 @@ int main(int argc, char **argv)
 			CHECK(!"a known mode");
 		return 0;
 	}
-	printed("unmaps", "GC_UNMAP_THRESHOLD", NULL);
-	printed("keeps", "GC_UNMAP_THRESHOLD", "0");
-	printed("gcj-descriptors", "GC_IGNORE_GCJ_INFO", NULL);
-	printed("gcj-words", "GC_IGNORE_GCJ_INFO", "1");
+	child_prints("unmaps", "GC_UNMAP_THRESHOLD", NULL);
+	child_prints("keeps", "GC_UNMAP_THRESHOLD", "0");
+	child_prints("gcj-descriptors", "GC_IGNORE_GCJ_INFO", NULL);
+	child_prints("gcj-words", "GC_IGNORE_GCJ_INFO", "1");
 
 	int fd = mkstemp(path);
 
 	CHECK(fd >= 0);
 	close(fd);
 	setenv("GC_LOG_FILE", path, 1);
-	CHECK(!strstr(printed("messages", "GC_ONLY_LOG_TO_FILE", NULL), "an error"));
+	CHECK(!strstr(child_prints("messages", "GC_ONLY_LOG_TO_FILE", NULL), "an error"));
 	CHECK(strstr(log_file(), "an error") && strstr(log_file(), "a line") && strstr(log_file(), "a log entry"));
-	CHECK(strstr(printed("messages", "GC_ONLY_LOG_TO_FILE", "1"), "an error"));
+	CHECK(strstr(child_prints("messages", "GC_ONLY_LOG_TO_FILE", "1"), "an error"));
 	CHECK(!strstr(log_file(), "an error") && !strstr(log_file(), "a line") && strstr(log_file(), "a log entry"));
 	unsetenv("GC_LOG_FILE");
 	unlink(path);
 
 	if (!getenv("GCDUNE_DIRTY") && !getenv("GCDUNE_MODE")) {
 		setenv("GCDUNE_STATS", "/dev/stderr", 1);
-		CHECK(!strstr(printed("source", "GC_USE_GETWRITEWATCH", NULL), "\"mprotect\""));
-		CHECK(strstr(printed("source", "GC_USE_GETWRITEWATCH", "0"), "\"mprotect\""));
+		CHECK(!strstr(child_prints("source", "GC_USE_GETWRITEWATCH", NULL), "\"mprotect\""));
+		CHECK(strstr(child_prints("source", "GC_USE_GETWRITEWATCH", "0"), "\"mprotect\""));
 	}
 	return 0;
 }

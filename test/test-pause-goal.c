@@ -1,5 +1,6 @@
 /* test-pause-goal.c - GCDUNE_PAUSE_GOAL: with a long one, collections of a small heap stop the program once each; with none,
- * full ones run beside it. So with those that the program asks for, though it has another thread. The first collections, before anything is known, are not counted.
+ * full ones run beside it. So with those that the program asks for, though it has another thread. The first collections,
+ * before anything is known, are not counted.
  *
  * TEST-FLAGS: timeout=60 tsan=no asan=no
  */
