@@ -9,14 +9,24 @@
 
 #include <gc/gc_gcj.h>
 
+static void make_large(void)
+{
+	void *volatile large[64];
+
+	for (int i = 0; i < 64; i++) {
+		large[i] = GC_MALLOC_ATOMIC(1 << 20);
+		memset(large[i], 1, 1 << 20);
+	}
+	/* By volatile stores: nobody reads these, and without, a compiler may leave the array on the stack as it is. */
+	for (int i = 0; i < 64; i++)
+		large[i] = NULL;
+}
+
 static void unmaps(bool wanted)
 {
 	enum { TRIES = 60, SOME = 25 };
-	void *volatile large[64];
 
-	for (int i = 0; i < 64; i++)
-		large[i] = GC_MALLOC_ATOMIC(1 << 20);
-	memset((void *)large, 0, sizeof large);
+	apart(make_large);
 	/* What was free throughout some collections and some 0.3 s goes back little by little. */
 	for (int i = 0; i < (wanted ? TRIES : SOME) && !GC_get_unmapped_bytes(); i++) {
 		collect();
