@@ -9,12 +9,16 @@
 
 #include "monitor.h"
 
+#define FIRST (MAX_THREADS * AREA_SIZE / CHUNK + 1) /* chunks of our own in slot 0 */
+
+/* Making a slot waits for all readers of KVM's list of them, whatever its size up to some 100 MiB: what every process
+ * needs at once, the first area and the first tables, is one slot of two chunks. */
 static int add_slot(unsigned slot, uintptr_t address)
 {
 	struct kvm_userspace_memory_region region = {
 		.slot = slot,
 		.guest_phys_addr = GPA_BASE + slot * CHUNK,
-		.memory_size = CHUNK,
+		.memory_size = slot ? CHUNK : FIRST * CHUNK,
 		.userspace_addr = address,
 	};
 
@@ -56,11 +60,16 @@ uint64_t memory_gpa(uintptr_t address)
 	size_t chunk = address >> CHUNK_SHIFT;
 
 	if (!dune.chunk_of[chunk]) {
-		unsigned slot = dune.slots;
+		unsigned slot = dune.slots, n = 1;
 
 		if (address >= (uintptr_t)dune.areas && address < (uintptr_t)dune.areas + OWN_SIZE) {
 			/* These have their places. */
 			slot = (unsigned)((address - (uintptr_t)dune.areas) >> CHUNK_SHIFT);
+			if (slot < FIRST) {
+				chunk -= slot;
+				slot = 0;
+				n = FIRST;
+			}
 		} else if (slot >= dune.max_slots - 1 || GPA_BASE + (slot + 1) * CHUNK > dune.gpa_end) {
 			/* The last slot is vm_forget's. */
 			slot = reclaim();
@@ -71,9 +80,12 @@ uint64_t memory_gpa(uintptr_t address)
 		}
 		if (add_slot(slot, chunk << CHUNK_SHIFT) < 0)
 			return 0;
-		dune.chunk_of[chunk] = slot + 1;
-		dune.chunk_at[slot] = (uint32_t)chunk + 1;
+		for (unsigned i = 0; i < n; i++) {
+			dune.chunk_of[chunk + i] = slot + i + 1;
+			dune.chunk_at[slot + i] = (uint32_t)(chunk + i + 1);
+		}
 		COUNT(slots);
+		chunk = address >> CHUNK_SHIFT;
 	}
 	return GPA_BASE + (dune.chunk_of[chunk] - 1) * CHUNK + (address & (CHUNK - 1));
 }
@@ -84,7 +96,7 @@ int memory_add_slots(void)
 	for (unsigned slot = 0; slot < dune.slots; slot++) {
 		int error = 0;
 
-		if (dune.chunk_at[slot])
+		if (dune.chunk_at[slot] && (!slot || slot >= FIRST))
 			error = add_slot(slot, (uintptr_t)(dune.chunk_at[slot] - 1) << CHUNK_SHIFT);
 		if (error < 0)
 			return error;
