@@ -214,6 +214,10 @@ void dune_flush_trap(void);
 void dune_lock(uint32_t *lock);
 void dune_unlock(uint32_t *lock);
 
+/* cpuid.c */
+int cpuid_init(char *why, size_t size);
+long cpuid_give(struct vcpu *v);
+
 /* vm.c */
 int vm_create(char *why, size_t size);
 int vm_after_fork(void);

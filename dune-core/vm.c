@@ -4,9 +4,8 @@
  * them up. A forked child makes all of this anew (vm_after_fork), as a VM belongs to one address space. Called by
  * enter.c and thread.c.
  *
- * Processor-specific assumptions are here and in nucleus.S: the control registers, the model-specific registers of
- * SYSCALL, CPUID as KVM supports it. They are the same for AMD's and Intel's processors, but no test ran on VMX. */
-#include <cpuid.h>
+ * Processor-specific assumptions are here, in cpuid.c and in nucleus.S: the control registers, the model-specific
+ * registers of SYSCALL, what CPUID says. They are the same for AMD's and Intel's processors, but no test ran on VMX. */
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -22,13 +21,7 @@
 #define MSR_LSTAR 0xc0000082
 #define MSR_FMASK 0xc0000084
 
-/* struct kvm_cpuid2 and struct kvm_msrs, with room for what follows them. */
-static struct {
-	uint32_t nent, padding;
-	struct kvm_cpuid_entry2 entries[160];
-} cpuid;
-_Static_assert(offsetof(struct kvm_cpuid2, entries) == 8 && offsetof(struct kvm_msrs, entries) == 8,
-	       "KVM's structures");
+_Static_assert(offsetof(struct kvm_msrs, entries) == 8, "KVM's structure");
 
 static long vm_ioctl(unsigned long request, long argument)
 {
@@ -197,7 +190,7 @@ static int vcpu_create(struct vcpu *v, unsigned index)
 	v->area = dune.areas + (size_t)index * AREA_SIZE;
 	v->next = NULL;
 	v->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
-	error = SYS3(ioctl, fd, KVM_SET_CPUID2, &cpuid);
+	error = cpuid_give(v);
 	if (error < 0)
 		return (int)error;
 	error = pt_map_area(index);
@@ -281,8 +274,6 @@ static long extension(long what)
 /* Makes the VM and learns what it can do. Or says why not. */
 int vm_create(char *why, size_t size)
 {
-	unsigned a, b, c, d;
-	uint64_t bits = 36;
 	long version, n;
 	int error;
 
@@ -317,24 +308,7 @@ int vm_create(char *why, size_t size)
 	dune.max_vcpus = n > 0 ? (unsigned)n : 4;
 	n = SYS3(ioctl, dune.vm, KVM_CHECK_EXTENSION, 208 /* KVM_CAP_XSAVE2 */);
 	dune.xsave_size = n > 4096 ? (size_t)n : 4096;
-	cpuid.nent = 160;
-	n = SYS3(ioctl, dune.kvm, KVM_GET_SUPPORTED_CPUID, &cpuid);
-	if (n < 0) {
-		format(why, size, "KVM_GET_SUPPORTED_CPUID failed with error %ld", -n);
-		return (int)n;
-	}
-	for (unsigned i = 0; i < cpuid.nent; i++)
-		if (cpuid.entries[i].function == 0x80000008)
-			bits = cpuid.entries[i].eax & 0xff;
-	dune.gpa_end = 1UL << MIN(bits, 46UL);
-	__cpuid(1, a, b, c, d);
-	if (!(c & 1u << 27)) {
-		format(why, size, "this processor has no XSAVE");
-		return -ENOTSUP;
-	}
-	__asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
-	dune.xcr0 = (uint64_t)d << 32 | a;
-	return 0;
+	return cpuid_init(why, size);
 }
 
 /* In a child: the parent's VM and descriptors do not work here. The first vCPU becomes this thread's; the caller sets
