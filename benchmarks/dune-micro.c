@@ -361,21 +361,34 @@ static double row_exec(struct count *c)
 	return (now() - begin) / 10;
 }
 
-/* dune_enter alone; the same process every time. */
+/* dune_enter alone, in a new process each time: there only it is the first. */
 static double row_enter(struct count *c)
 {
-	double begin, sum = 0;
+	double *shared, sum = 0;
 
 	if (dune_is_active())
 		return -1;
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	c->operations = 1;
 	for (int i = 0; i < 5; i++) {
-		begin = now();
-		if (dune_enter())
+		pid_t pid;
+
+		*shared = -1;
+		pid = fork();
+		if (!pid) {
+			double begin = now();
+			int error = dune_enter();
+			double end = now();
+
+			*shared = error ? -1 : end - begin;
+			_exit(0);
+		}
+		waitpid(pid, NULL, 0);
+		if (*shared < 0)
 			return -1;
-		sum += now() - begin;
-		dune_leave();
+		sum += *shared;
 	}
+	munmap(shared, sizeof(*shared));
 	return sum / 5;
 }
 
