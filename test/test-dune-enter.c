@@ -7,6 +7,7 @@
  * TEST-FLAGS: link=dune asan=no tsan=no short=yes */
 #include "dune-check.h"
 
+#include <cpuid.h>
 #include <sched.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
@@ -29,8 +30,25 @@ static double add_up(void)
 	return x;
 }
 
+/* What a program asks of the processor before it uses vector registers: SSE3 SSSE3 SSE4.1 SSE4.2 XSAVE OSXSAVE AVX. */
+#define VECTORS (1u << 0 | 1u << 9 | 3u << 19 | 7u << 26)
+static struct processor {
+	unsigned family, vectors, states;
+} processor(void)
+{
+	struct processor p;
+	unsigned b, d;
+
+	__cpuid(1, p.family, b, p.vectors, d);
+	p.vectors &= VECTORS;
+	__asm__ volatile("xgetbv" : "=a"(p.states), "=d"(d) : "c"(0));
+	p.states &= ~(3u << 17); /* AMX is not in the guest */
+	return p;
+}
+
 int main(void)
 {
+	struct processor native = processor(), inside;
 	struct dune_probe probe;
 	struct dune_statistics s;
 	struct timespec a, b;
@@ -73,6 +91,10 @@ int main(void)
 		CHECK_EQ(syscall(SYS_getpid), pid);
 		CHECK_EQ(syscall(SYS_gettid), tid);
 		CHECK(add_up() == sum);
+		inside = processor();
+		CHECK_EQ(inside.family, native.family);
+		CHECK_EQ(inside.vectors, native.vectors);
+		CHECK_EQ(inside.states, native.states);
 		sigprocmask(0, NULL, &old);
 		CHECK(sigismember(&old, SIGUSR1) == 1 && sigismember(&old, SIGUSR2) == 0);
 		CHECK_EQ(write(descriptors[1], "abc", 3), 3);
