@@ -171,10 +171,11 @@ static int another(void)
 int gcdune_stop_init(void)
 {
 	int signal = gcdune_options.signal, error;
-
 	/* A program that has a handler for every signal means none of them in particular: there we take ours. */
-	if (!is_unused(signal) && another())
-		signal = another();
+	int instead = is_unused(signal) ? 0 : another();
+
+	if (instead)
+		signal = instead;
 	error = take(signal);
 	if (error)
 		return error;
@@ -204,8 +205,9 @@ static void check_handler(void)
 	sigdelset(&mask_before, signal);
 }
 
-/* Names, once, the threads that have not answered for a while, and whether they block the signal. */
-static void report_silent(void)
+/* Of the threads that have not answered for a while: names those that block the signal the first time; the second time
+ * the others, which may only have found no processor before. */
+static void report_silent(unsigned seconds, bool first)
 {
 	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next) {
 		unsigned long long blocked;
@@ -221,11 +223,13 @@ static void report_silent(void)
 		}
 		/* It may have been taken by sigwait or a signalfd. */
 		gcdune_os_tgkill(thread->tid, gcdune_options.signal);
-		gcdune_warn("thread %d has not stopped for a second%s", thread->tid,
-			    blocked >> (gcdune_options.signal - 1) & 1
-				    ? ": it blocks the signal that stops threads; unblock it, or choose another by "
-				      "GCDUNE_SIGNAL"
-				    : "");
+		bool blocks = blocked >> (gcdune_options.signal - 1) & 1;
+
+		if (blocks == first)
+			gcdune_warn("thread %d has not stopped for %u s%s", thread->tid, seconds,
+				    blocks ? ": it blocks the signal that stops threads; unblock it, or choose another by "
+					     "GCDUNE_SIGNAL"
+					   : "");
 	}
 }
 
@@ -243,10 +247,10 @@ static void signal_again(void)
 
 void gcdune_stop_world(void)
 {
-	enum { PATIENCE_NS = 100000 };
+	enum { PATIENCE_NS = 100000, FIRST_S = 1, SECOND_S = 10, LATER_S = 60, S = 1000000000 };
 	struct gcdune_thread *self = gcdune_thread_self;
 	sigset_t all;
-	uint64_t patience = 1000000000u;
+	unsigned patience = FIRST_S;
 
 	/* No handler of the program's may run in this thread and change the heap meanwhile. */
 	sigfillset(&all);
@@ -289,12 +293,13 @@ void gcdune_stop_world(void)
 		uint64_t before = gcdune_os_now();
 
 		/* A refusal between the look and the wait is not waited for. */
-		gcdune_os_futex_wait_for(&unanswered, left, atomic_load(&refusals) ? 1 : patience);
+		gcdune_os_futex_wait_for(&unanswered, left, atomic_load(&refusals) ? 1 : (uint64_t)patience * S);
 		uint64_t waited = gcdune_os_now() - before;
 
-		if (patience && waited >= patience) {
-			report_silent();
-			patience = 60000000000u;
+		if (waited >= (uint64_t)patience * S) {
+			if (patience != LATER_S)
+				report_silent(patience, patience == FIRST_S);
+			patience = patience == FIRST_S ? SECOND_S : LATER_S;
 		}
 	}
 	gcdune_thread_reap();
