@@ -110,8 +110,9 @@ struct dune_fault {
 
 /* Returns 0 when the access is to be tried again, 1 to leave the fault to the monitor: it maps what the kernel has
  * mapped there, or sends SIGSEGV. Called on a stack of its own (about 45 KiB), in ring 3, as an interruption of the
- * thread that faulted: it may do what a signal handler may. Signals can arrive in it. It may fault itself, in other
- * ranges and in memory that is not mapped yet. */
+ * thread that faulted: it may do what a signal handler may. Signals can arrive in it, and their handlers run on its stack,
+ * also those that asked for an alternate one. It may fault itself, in other ranges and in memory that is not mapped
+ * yet. */
 typedef int dune_fault_fn(const struct dune_fault *fault, void *argument);
 
 /* Gives faults in [start, start + length) to handler; NULL takes it away. Up to 64 ranges, which do not overlap:

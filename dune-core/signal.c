@@ -176,6 +176,14 @@ long signal_altstack(struct thread *t, const long a[6])
 	return error;
 }
 
+/* In a fault handler, or an exception's. There a signal's handler runs on the same stack, also one that asks for an alternate
+ * one: where a fault is nested is seen from the stack pointer alone (upcall.S), and one that came on another stack would
+ * be copied over what the first has saved, which a collector scans too (dune_fault_stack). */
+static bool on_upcall_stack(const struct thread *t, uintptr_t rsp)
+{
+	return rsp - (uintptr_t)t->vcpu->area - AREA_STACK < AREA_SIZE - AREA_STACK;
+}
+
 /* ---- Frames ------------------------------------------------------------------------------------------------------ */
 
 /* The vector state that a handler, or a new program, begins with. */
@@ -206,7 +214,7 @@ static int push_frame(struct thread *t, int sig, const struct sys_sigaction *act
 
 	if (!xsize)
 		xsize = state_size();
-	if (act->flags & SA_ONSTACK && !altstack_flags(t, r->rsp) && t->altstack.ss_size)
+	if (act->flags & SA_ONSTACK && !altstack_flags(t, r->rsp) && t->altstack.ss_size && !on_upcall_stack(t, r->rsp))
 		sp = (uintptr_t)t->altstack.ss_sp + t->altstack.ss_size;
 	fp = (sp - xsize - 4) & ~63UL;
 	sp = ((fp - sizeof(f)) & ~15UL) - 8;

@@ -1,7 +1,8 @@
 /* The two sources of Dune mode, as the collector uses them, against a model: written pages are gathered from ranges of any
  * alignment, and taken in others, with a flush in between. One thread writes by itself and by system calls, gives pages
  * back and announces some: exactly those pages are reported. Then threads write all the time: no write that was over before
- * a gather and is not in what was read after the one before stays unreported. A forked child goes on with tracking anew.
+ * a gather and is not in what was read after the one before stays unreported. A forked child goes on with tracking anew. The
+ * heap grows between a gather and the takes after it: what was gathered is reported all the same.
  *
  * Skipped where there is no Dune mode.
  *
@@ -211,6 +212,32 @@ static void together(void)
 	source->close();
 }
 
+/* As in a cycle whose heap grows while it runs: markers take ranges that reach further than any gather did so far. LOW is
+ * near the beginning of the heap, where little room was made for what is gathered. */
+static void grown(char *low)
+{
+	uint64_t bits[PAGES / 64] = {0};
+	char *other = memory;
+
+	memory = low;
+	begin();
+	memory[5 * GCDUNE_PAGE] = 1;
+	memory[(PAGES - 1) * GCDUNE_PAGE] = 1;
+	CHECK(source->gather(page_at(0), page_at(16)) == 0);
+	source->settle();
+	CHECK(source->take(page_at(0), PAGES, bits, true) == 0);
+	CHECKF(bits[0] >> 5 & 1, "%s: a page that was gathered is not reported in a longer range", source->name);
+	/* Page 5 is clean now; the other one, which was not gathered, is reported by the next at the latest. */
+	model[5] = false;
+	model[PAGES - 1] = !(bits[(PAGES - 1) / 64] >> ((PAGES - 1) % 64) & 1);
+	memset(bits, 0, sizeof bits);
+	CHECK(source->take(page_at(0), PAGES, bits, false) == 0);
+	compare(bits, "after the heap has grown");
+	source->end(page_at(0), page_at(PAGES));
+	source->close();
+	memory = other;
+}
+
 /* A program that asks for it itself, before its first allocation. */
 static bool by_option(void)
 {
@@ -238,8 +265,11 @@ int main(void)
 	CHECKF(option, "gcdune_option_set does not enter Dune mode");
 	CHECK(gcdune_init() == 0);
 	gcdune_disable();
+	char *low = gcdune_alloc(PAGES * GCDUNE_PAGE);
+
 	memory = gcdune_alloc_leaf(PAGES * GCDUNE_PAGE);
 	CHECK(memory && (uintptr_t)memory % GCDUNE_PAGE == 0);
+	CHECK(low && ((uintptr_t)low - gcdune_heap.base) / GCDUNE_PAGE < PAGES / 4);
 	for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
 		source = sources[i];
 		const char *missed = gcdune_dirty_selftest(source);
@@ -247,6 +277,7 @@ int main(void)
 		CHECKF(!missed, "%s: %s", source->name, missed);
 		alone();
 		together();
+		grown(low);
 	}
 	return 0;
 }

@@ -64,10 +64,7 @@ for source in dune dune-fault; do
 		for test in $beside; do
 			[ $source:$test != dune-fault:roots-heap ] || continue
 			[ -x "$BUILD/test/test-$test" ] || { fail "no $test"; continue; }
-			# See docs/dirty.md, "not explained".
-			[ $source:$test != dune-fault:threads ] || export GCDUNE_VERIFY=1
 			GCDUNE_TORTURE=50 GCDUNE_STRETCH=20 check "$source beside" $test
-			export GCDUNE_VERIFY=2
 		done
 		for test in mutator writes; do
 			GCDUNE_TORTURE=200 GCDUNE_STRETCH=100 check "$source stretched" $test 200

@@ -101,12 +101,18 @@ void gcdune_gather_settle(void)
 	unsettled = false;
 }
 
+/* The heap may have grown since the gather, and the range reach further than `pending': nothing was gathered there, but
+ * what was in the rest of the range is reported. Every gathered page is below the limit (make_room), and so has a word and
+ * one after it. */
 static void take_pending(uintptr_t begin, size_t pages, uint64_t *bits, bool clear)
 {
-	size_t page = (begin - gcdune_heap.base) / GCDUNE_PAGE;
+	size_t page = (begin - gcdune_heap.base) / GCDUNE_PAGE, words = pending_size / sizeof *pending;
+	size_t limit = words ? (words - 1) * 64 : 0;
 
-	if (begin < gcdune_heap.base || (page + pages) / 64 + 2 > pending_size / sizeof *pending)
+	if (begin < gcdune_heap.base || page >= limit)
 		return;
+	if (pages > limit - page)
+		pages = limit - page;
 	/* Word by word of `bits', from two of `pending'. */
 	for (size_t i = 0; i < (pages + 63) / 64; i++) {
 		size_t at = page + i * 64, n = pages - i * 64 < 64 ? pages - i * 64 : 64;
