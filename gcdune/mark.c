@@ -557,9 +557,9 @@ bool gcdune_mark_assist(unsigned some)
 	m.assist = true;
 	m.segment = segment;
 	m.top = segment->entries + segment->count;
-	for (;;) {
-		bool more = m.objects < some && __builtin_ia32_rdtsc() - begin < LONG && fetch(&m);
-
+	/* Where there is only one thing to do at a time, as in a list, that is left to the others. */
+	for (bool more = true;;) {
+		more = more && m.objects < some && __builtin_ia32_rdtsc() - begin < LONG && fetch(&m);
 		if (more && m.head - m.tail <= GCDUNE_QUEUE - BURST)
 			continue;
 		if (m.head == m.tail)
