@@ -452,6 +452,9 @@ enum { SLEEP_LEAST = 50000, SLEEP_MOST = 400000 };
 
 void gcdune_cycle_throttle(struct gcdune_thread *thread, unsigned times)
 {
+	/* It cannot have run for longer than by the clock, which costs a tenth of asking for processor time. */
+	if ((gcdune_os_now() - thread->awake_at) * times < SLEEP_LEAST)
+		return;
 	uint64_t cpu = gcdune_os_thread_time(), ran = cpu - thread->awake_since;
 
 	if (ran > SLEEP_MOST) /* it was not held back all that time */
@@ -464,7 +467,8 @@ void gcdune_cycle_throttle(struct gcdune_thread *thread, unsigned times)
 
 	gcdune_os_sleep(due < SLEEP_MOST ? due : SLEEP_MOST);
 	thread->awake_since = cpu;
-	gcdune_stats_lost(thread, GCDUNE_LOST_SLEEP, begin, gcdune_os_now());
+	thread->awake_at = gcdune_os_now();
+	gcdune_stats_lost(thread, GCDUNE_LOST_SLEEP, begin, thread->awake_at);
 }
 
 void gcdune_cycle_due(struct gcdune_thread *thread)

@@ -274,6 +274,14 @@ static inline bool fetch(struct gcdune_marker *m)
 	return true;
 }
 
+static inline void visit_burst(struct gcdune_marker *m)
+{
+	unsigned waiting = m->head - m->tail;
+
+	for (unsigned n = waiting < BURST ? waiting : BURST; n > 0; n--)
+		visit(m, &m->queue[m->tail++ & (GCDUNE_QUEUE - 1)]);
+}
+
 static void drain(struct gcdune_marker *m)
 {
 	for (;;) {
@@ -284,8 +292,7 @@ static void drain(struct gcdune_marker *m)
 			continue; /* there is room for another burst before the first is looked at */
 		if (!waiting)
 			return;
-		for (unsigned n = waiting < BURST ? waiting : BURST; n > 0; n--)
-			visit(m, &m->queue[m->tail++ & (GCDUNE_QUEUE - 1)]);
+		visit_burst(m);
 	}
 }
 
@@ -538,8 +545,8 @@ void gcdune_mark_end(bool apart)
  * had. */
 bool gcdune_mark_assist(unsigned some)
 {
-	enum { LONG = 150000 /* ns */ };
-	uint64_t until = gcdune_os_now() + LONG;
+	enum { LONG = 3 * 150000 }; /* of the counter's ticks, some 3 for each ns; the clock costs more than it measures */
+	uint64_t begin = __builtin_ia32_rdtsc();
 	struct gcdune_segment *segment = gcdune_worklist_try();
 	struct gcdune_marker m;
 
@@ -550,11 +557,15 @@ bool gcdune_mark_assist(unsigned some)
 	m.assist = true;
 	m.segment = segment;
 	m.top = segment->entries + segment->count;
-	while (m.objects < some && gcdune_os_now() < until && fetch(&m))
-		while (m.head != m.tail)
-			visit(&m, &m.queue[m.tail++ & (GCDUNE_QUEUE - 1)]);
-	while (m.head != m.tail)
-		visit(&m, &m.queue[m.tail++ & (GCDUNE_QUEUE - 1)]);
+	/* Where there is only one thing to do at a time, as in a list, that is left to the others. */
+	for (bool more = true;;) {
+		more = more && m.objects < some && __builtin_ia32_rdtsc() - begin < LONG && fetch(&m);
+		if (more && m.head - m.tail <= GCDUNE_QUEUE - BURST)
+			continue;
+		if (m.head == m.tail)
+			break;
+		visit_burst(&m);
+	}
 	add_up(&m);
 	while (m.below) {
 		segment = m.below;

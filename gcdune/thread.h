@@ -72,6 +72,7 @@ struct gcdune_thread {
 	} chain; /* that gcdune_alloc_many gave out last, of a leaf kind */
 
 	uint64_t awake_since; /* processor time, ns, that it had used when it last slept for the collector */
+	uint64_t awake_at;    /* the time then, when it went on */
 	uint64_t time_seen;   /* and when another thread asked last (form.c); heap.cycle */
 	uint64_t lost_ns[GCDUNE_LOST_KINDS];
 	uint64_t lost_most;
