@@ -21,7 +21,7 @@
 #include "pages.h"
 
 #define SMALL_MAX ((size_t)32768)
-#define CLASSES 44 /* 1..8: multiples of 16; then four per doubling */
+#define CLASSES 44 /* 0: 8 bytes; 1..8: multiples of 16; then four per doubling */
 #define FULL_LOOK 16
 #define MAKE_BYTES 4096 /* slots are made this much at a time, so that a page is touched as it is used */
 
@@ -48,22 +48,27 @@ static bool exit_key_made;
 static inline unsigned class_of(size_t size)
 {
 	if (size <= 128)
-		return size ? (unsigned)((size + 15) / 16) : 1;
+		return size <= 8 ? 0 : (unsigned)((size + 15) / 16);
 	unsigned top = 63 - (unsigned)__builtin_clzll(size - 1); /* 2^top < size <= 2^(top+1) */
 
 	return 8 + (top - 7) * 4 + (unsigned)(((size - 1) >> (top - 2)) & 3) + 1;
 }
 
-/* The same for up to TABLE_MAX bytes, in units of 16. */
+/* The same for up to TABLE_MAX bytes, in units of 8. */
 #define TABLE_MAX 1024
-static const uint8_t class_table[TABLE_MAX / 16 + 1] = {
-	1,  1,	2,  3,	4,  5,	6,  7,	8,  9,	9,  10, 10, 11, 11, 12, 12, 13, 13, 13, 13, 14,
-	14, 14, 14, 15, 15, 15, 15, 16, 16, 16, 16, 17, 17, 17, 17, 17, 17, 17, 17, 18, 18, 18,
-	18, 18, 18, 18, 18, 19, 19, 19, 19, 19, 19, 19, 19, 20, 20, 20, 20, 20, 20, 20, 20,
+static const uint8_t class_table[TABLE_MAX / 8 + 1] = {
+	0,  0,  1,  2,  2,  3,  3,  4,  4,  5,  5,  6,  6,  7,  7,  8,  8,  9,  9,  9,  9,  10,
+	10, 10, 10, 11, 11, 11, 11, 12, 12, 12, 12, 13, 13, 13, 13, 13, 13, 13, 13, 14, 14, 14,
+	14, 14, 14, 14, 14, 15, 15, 15, 15, 15, 15, 15, 15, 16, 16, 16, 16, 16, 16, 16, 16, 17,
+	17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 18, 18, 18, 18, 18, 18, 18,
+	18, 18, 18, 18, 18, 18, 18, 18, 18, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19,
+	19, 19, 19, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20,
 };
 
 static inline size_t class_size(unsigned cls)
 {
+	if (cls == 0)
+		return 8;
 	return cls <= 8 ? cls * 16 : (size_t)(4 + ((cls - 1) & 3) + 1) << (7 + (cls - 9) / 4 - 2);
 }
 
@@ -167,7 +172,7 @@ static void thread_exit(void *rounds)
 		return;
 	if (heap == &heap_none)
 		return;
-	for (unsigned cls = 1; cls < CLASSES; cls++) {
+	for (unsigned cls = 0; cls < CLASSES; cls++) {
 		release_empty(heap, cls);
 		if (heap->open[cls] != &page_none) {
 			collect(heap->open[cls]);
@@ -354,7 +359,7 @@ static struct page *alloc_large(size_t size, size_t align)
 void *heap_alloc(size_t size)
 {
 	if (__builtin_expect(size <= TABLE_MAX, 1))
-		return alloc_small(class_table[(size + 15) / 16]);
+		return alloc_small(class_table[(size + 7) / 8]);
 	if (size <= SMALL_MAX)
 		return alloc_small(class_of(size));
 	struct page *page = alloc_large(size, 1);
@@ -484,7 +489,7 @@ void *heap_realloc(void *object, size_t size)
 
 void heap_trim(void)
 {
-	for (unsigned cls = 1; self != &heap_none && cls < CLASSES; cls++)
+	for (unsigned cls = 0; self != &heap_none && cls < CLASSES; cls++)
 		release_empty(self, cls);
 	if (pages_bytes)
 		pages_trim();
