@@ -6,7 +6,14 @@
  * 2019.)
  *
  * A page of a heap is the open one of its class, or in the list of those that may have room, or in the list of full ones.
- * Full pages are looked through for slots that other threads gave back, a few at a time, before a new page is taken.
+ * Full pages are looked through for slots that other threads gave back, a few at a time, before a new page is taken. A page
+ * all of whose slots other threads gave back is said to its owner, in a list of such pages (`emptied'), and the owner gives it
+ * back whole, whatever class it needs next: else memory that was used for objects of one size would never serve for others.
+ *
+ * Who pushes a page there is decided by the count in `xfree': the one thread that made it as many as the page has slots. From
+ * then on nobody frees there, since nothing is left to free, and the owner does not touch the page (`collect' goes by the same
+ * count) until it finds it in the list: so it is in there once, and cannot be given back before the push is over. The owner
+ * takes the list whole.
  *
  * A heap outlives its thread: it waits in a list for the next one. Objects in it can be freed meanwhile, as from any other
  * thread. In the child of a fork the heaps of threads that are gone are in whatever state these left them: objects there can
@@ -24,11 +31,15 @@
 #define CLASSES 44 /* 0: 8 bytes; 1..8: multiples of 16; then four per doubling */
 #define FULL_LOOK 16
 #define MAKE_BYTES 4096 /* slots are made this much at a time, so that a page is touched as it is used */
+#define MAKE_MAX 512	/* larger ones are not made but cut off one by one: only the program touches them, if it does */
 
 struct heap {
 	struct page *open[CLASSES];
 	struct page *room[CLASSES], *full[CLASSES];
 	struct heap *next; /* without a thread */
+	/* The last page that other threads emptied, by its number in the table, from 1; `length' there is the one before. Others
+	 * write here. */
+	_Alignas(64) _Atomic(uint32_t) emptied;
 };
 
 /* What a thread without a heap finds: nothing. */
@@ -200,12 +211,15 @@ static inline void *xfree_first(uint64_t xfree)
 	return (void *)(uintptr_t)(xfree & (XFREE_ONE - 1));
 }
 
-/* Takes over what other threads gave back. */
+/* Takes over what other threads gave back; but an emptied page comes by the list. */
 static void collect(struct page *page)
 {
-	if (!atomic_load_explicit(&page->xfree, memory_order_relaxed))
-		return;
-	uint64_t xfree = atomic_exchange_explicit(&page->xfree, 0, memory_order_acquire);
+	uint64_t xfree = atomic_load_explicit(&page->xfree, memory_order_relaxed);
+
+	do {
+		if (!xfree || xfree >> 48 == page->slots)
+			return;
+	} while (!atomic_compare_exchange_weak_explicit(&page->xfree, &xfree, 0, memory_order_acquire, memory_order_relaxed));
 	void *list = xfree_first(xfree), *last = list;
 
 	if (page->free) {
@@ -217,8 +231,45 @@ static void collect(struct page *page)
 	page->used -= (uint32_t)(xfree >> 48);
 }
 
+static void push_emptied(struct heap *heap, struct page *page)
+{
+	uint32_t head = atomic_load_explicit(&heap->emptied, memory_order_relaxed), number = (uint32_t)(page - pages) + 1;
+
+	do
+		page->length = head;
+	while (!atomic_compare_exchange_weak_explicit(&heap->emptied, &head, number, memory_order_release, memory_order_relaxed));
+}
+
+static __attribute__((noinline)) void take_emptied(struct heap *heap)
+{
+	uint32_t number = atomic_exchange_explicit(&heap->emptied, 0, memory_order_acquire);
+
+	while (number) {
+		struct page *page = &pages[number - 1];
+
+		number = page->length;
+		atomic_exchange_explicit(&page->xfree, 0, memory_order_acquire);
+		page->free = NULL;
+		page->used = page->made = 0;
+		if (page == heap->open[page->cls])
+			continue;
+		full_remove(heap, page);
+		if (heap->room[page->cls])
+			pages_give(page, 1);
+		else
+			ring_add(&heap->room[page->cls], page);
+	}
+}
+
+static inline void look_emptied(struct heap *heap)
+{
+	if (__builtin_expect(atomic_load_explicit(&heap->emptied, memory_order_relaxed) != 0, 0))
+		take_emptied(heap);
+}
+
 static void release_empty(struct heap *heap, unsigned cls)
 {
+	look_emptied(heap);
 	for (struct page *page = heap->full[cls], *last = page ? page->prev : NULL, *next; page; page = next) {
 		next = page == last ? NULL : page->next;
 		collect(page);
@@ -254,16 +305,16 @@ static void make_slots(struct page *page)
 	page->made += n;
 }
 
-/* A page of the class with a free slot becomes the open one. */
+/* A page of the class that has a free slot, or can make one, becomes the open one. */
 static bool open_page(struct heap *heap, unsigned cls)
 {
-	struct page *page = heap->open[cls];
+	struct page *page;
 
+	look_emptied(heap);
+	page = heap->open[cls];
 	if (page != &page_none) {
 		collect(page);
-		if (!page->free && page->made < page->slots)
-			make_slots(page);
-		if (page->free)
+		if (page->free || page->made < page->slots)
 			return true;
 		full_add(heap, page);
 		heap->open[cls] = &page_none;
@@ -272,8 +323,8 @@ static bool open_page(struct heap *heap, unsigned cls)
 	for (unsigned i = 0; i < FULL_LOOK && heap->full[cls] && !heap->room[cls]; i++) {
 		struct page *look = heap->full[cls];
 
-		if (atomic_load_explicit(&look->xfree, memory_order_relaxed)) {
-			collect(look);
+		collect(look);
+		if (look->free) {
 			full_remove(heap, look);
 			ring_add(&heap->room[cls], look);
 		} else {
@@ -298,7 +349,6 @@ static bool open_page(struct heap *heap, unsigned cls)
 		atomic_store_explicit(&page->xfree, 0, memory_order_relaxed);
 		page->used = page->made = 0;
 		page->full = 0;
-		make_slots(page);
 	}
 	heap->open[cls] = page;
 	return true;
@@ -316,17 +366,18 @@ static __attribute__((noinline)) void *alloc_slow(unsigned cls)
 		return no_memory();
 	struct heap *heap = self;
 
-	do {
-		if (!open_page(heap, cls))
-			return no_memory();
-	} while (!heap->open[cls]->free && heap->open[cls]->made == heap->open[cls]->slots);
+	if (!open_page(heap, cls))
+		return no_memory();
 	struct page *page = heap->open[cls];
 
-	if (!page->free)
+	if (!page->free && page->size <= MAKE_MAX)
 		make_slots(page);
 	void *object = page->free;
 
-	page->free = *(void **)object;
+	if (object)
+		page->free = *(void **)object;
+	else
+		object = page_address(page) + (size_t)page->made++ * page->size;
 	page->used++;
 	return object;
 }
@@ -348,6 +399,8 @@ static struct page *alloc_large(size_t size, size_t align)
 {
 	if (size > PTRDIFF_MAX || !pages_init())
 		return no_memory();
+	if (self != &heap_none)
+		look_emptied(self);
 	struct page *page = pages_take((size + PAGE_BYTES - 1) >> PAGE_SHIFT, align);
 
 	if (!page)
@@ -447,13 +500,17 @@ void heap_free(void *object)
 		if (__builtin_expect(--page->used == 0 || page->full, 0))
 			freed_slow(page);
 	} else if (page->use == PAGE_SLOTS) {
-		uint64_t head = atomic_load_explicit(&page->xfree, memory_order_relaxed), now;
+		/* Once the slot is given back, the page may be another's. */
+		struct heap *owner = page->owner;
+		uint64_t head = atomic_load_explicit(&page->xfree, memory_order_relaxed), slots = page->slots, now;
 
 		do {
 			*(void **)object = xfree_first(head);
 			now = (head - (uintptr_t)xfree_first(head) + XFREE_ONE) | (uintptr_t)object;
 		} while (!atomic_compare_exchange_weak_explicit(&page->xfree, &head, now, memory_order_release,
 								memory_order_relaxed));
+		if (__builtin_expect(now >> 48 == slots, 0))
+			push_emptied(owner, page);
 	} else if (page->use == PAGE_LARGE && page_address(page) == object) {
 		pages_give(page, page->length);
 	} else {
