@@ -91,7 +91,7 @@ static void read_environment(void)
 	if (is_set("GC_USE_ENTIRE_HEAP"))
 		GC_use_entire_heap = 1;
 	if (is_set("GC_FULL_FREQUENCY") && atoi(getenv("GC_FULL_FREQUENCY")) > 0)
-		GC_full_freq = atoi(getenv("GC_FULL_FREQUENCY"));
+		GC_set_full_freq(atoi(getenv("GC_FULL_FREQUENCY")));
 	if (is_set("GC_PAUSE_TIME_TARGET") && atol(getenv("GC_PAUSE_TIME_TARGET")) > 0)
 		GC_time_limit = strtoul(getenv("GC_PAUSE_TIME_TARGET"), NULL, 10);
 	libgc_dump_regularly = is_set("GC_DUMP_REGULARLY");
