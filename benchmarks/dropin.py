@@ -120,7 +120,7 @@ def crystal_compiler():
 
 def parser3():
     shutil.copy(here + "work.p", work)
-    return ["env", "N=%d" % amount(6, 3), "parser3", work + "/work.p"]
+    return ["env", "N=%d" % amount(300, 3), "parser3", work + "/work.p"]
 
 
 def poke():
@@ -283,8 +283,12 @@ def means(names):
 
 def publish(names):
     shutil.copy(kept_path, top + "/docs/dropin.json")
+    page = open(top + "/docs/dropin.md").read()
+    before, rest = page.split("<!-- make bench-dropin PUBLISH=1 -->\n")
+    after = rest[rest.index("<!-- end -->"):]
     with open(top + "/docs/dropin.md", "w") as f:
-        f.write("# Debian's programs on libgc.so.1\n\nBy `make bench-dropin` (docs/benchmarks.md): %s; medians of %d to %d runs of each, in "
+        f.write(before + "<!-- make bench-dropin PUBLISH=1 -->\n")
+        f.write("By `make bench-dropin` (docs/benchmarks.md): %s; medians of %d to %d runs of each, in "
                 "turn; load %.1f before the runs (median). Columns 2 to 6 are Debian's library, 7 to 11 ours, then ratios, ours to Debian's.\n\n" % (
                     results["machine"], *(f(len(results["workloads"][n]["ours"]) for n in names) for f in (min, max)),
                     statistics.median(r["load"] for n in names for r in results["workloads"][n]["ours"])))
@@ -292,6 +296,7 @@ def publish(names):
         for name in names:
             f.write("| %s |\n" % " | ".join(columns(name)))
         f.write("| geometric mean |" + " |" * 10 + " %s |\n" % " | ".join(means(names)))
+        f.write(after)
 
 
 # ---- The runs ----
