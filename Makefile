@@ -104,6 +104,7 @@ help:
 	@echo 'make bench-tracking, make bench-longest   what tracking costs; the longest allocation call'
 	@echo 'make bench-dropin   Debian programs that use libgc, on its library and on ours; ROUNDS=5, PUBLISH=1 into docs/'
 	@echo 'make check-dropin   the same RUNS=20 times on ours, for their output only; DROPIN="ecl nix" picks by name'
+	@echo 'make check-others   small jobs of 25 other programs of Debian, those that are installed, on both; OTHERS="inkscape mpb"'
 	@echo 'make bench-malloc   programs on libgcdune-malloc.so, glibc, mimalloc and jemalloc; ROUNDS=5, COLLECT=1, MALLOC="perl gcc", PUBLISH=1'
 	@echo 'make soak           runs the soak test for SOAK_SECONDS=$(SOAK_SECONDS)'
 	@echo "make soak-dune      Dune mode's thread, fork and signal tests REPEAT=$(REPEAT) times, and under QEMU"

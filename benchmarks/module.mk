@@ -138,13 +138,15 @@ $(BUILD)/bench/dune-micro: benchmarks/dune-micro.c $(BUILD)/flags $(BUILD)/lib/l
 bench-dune: $(BUILD)/bench/dune-micro
 	$(BUILD)/bench/dune-micro
 # Debian's programs on Debian's libgc and on ours.
-.PHONY: bench-dropin check-dropin
+.PHONY: bench-dropin check-dropin check-others
 ROUNDS := 5
 RUNS := 20
 bench-dropin: $(LIBRARIES) $(BENCH)/observe-bdw.so
 	benchmarks/dropin.py --rounds $(ROUNDS) $(if $(FRESH),--fresh) $(if $(PUBLISH),--publish) $(BUILD) $(DROPIN)
 check-dropin: $(LIBRARIES)
 	benchmarks/dropin.py --check $(RUNS) $(BUILD) $(DROPIN)
+check-others: $(LIBRARIES)
+	benchmarks/dropin-others.sh $(BUILD) $(OTHERS)
 
 # ---- The suite: make bench, bench-quick, bench-compare (docs/benchmarks.md) -------------------------------------------
 

@@ -9,11 +9,12 @@
  *
  * In generational mode it also says which cycles are minor. What minor cycles find alive stays, so the room that the last
  * full one left shrinks with each; half of it gone, the next is full. Where marking all of the heap costs hardly more, or
- * most of what is new lives on, minor cycles do not pay: there are none for some time, longer each time. Called by
- * cycle.c. */
+ * most of what is new lives on, minor cycles do not pay: there are none for some time, longer each time. A program may say
+ * how many there are between full ones; then only the room makes them fewer. Called by cycle.c. */
 #include "pacer.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sys/param.h>
 
 #include "block.h"
@@ -121,6 +122,16 @@ void gcdune_pacer_flip(void)
 	heap->trigger = MAX((int64_t)allowance, at_flip + (int64_t)LEAST / 4);
 }
 
+/* How many minor cycles the program wants between full ones. Set by any thread. */
+#define AS_PAYS UINT_MAX
+static _Atomic(unsigned) minors_wanted = AS_PAYS;
+static unsigned minors_done;
+
+void gcdune_pacer_minors_set(unsigned minors)
+{
+	minors_wanted = minors;
+}
+
 enum { MOST_SKIPPED = 31, MOST_NUMBERS = 96 /* of colours, see mark.c */ };
 
 /* ROOM bytes may be allocated before the next cycle ends. Whether it is to be a minor one. */
@@ -129,8 +140,15 @@ static bool next_is_minor(size_t room, size_t survived, uint64_t ns)
 	static unsigned penalty, skip;
 	unsigned numbers = (unsigned)(heap->newest + GCDUNE_COLOR_LAST - heap->black) % GCDUNE_COLOR_LAST;
 
+	bool asked = minors_wanted != AS_PAYS;
+
+	if (asked && minors_done >= minors_wanted)
+		return false;
 	if (heap->minor) {
 		size_t made = (size_t)MAX(heap->allocated, 1);
+
+		if (asked)
+			return room >= full.room / 2 && numbers < MOST_NUMBERS;
 
 		if (!gcdune_options.torture && (survived > made / 2 || ns > full.ns / 8 * 7)) {
 			penalty = MIN(penalty * 2 + 1, MOST_SKIPPED);
@@ -142,7 +160,7 @@ static bool next_is_minor(size_t room, size_t survived, uint64_t ns)
 	}
 	full.ns = ns;
 	full.room = room;
-	if (!skip)
+	if (!skip || asked)
 		return true;
 	skip--;
 	return false;
@@ -157,6 +175,7 @@ bool gcdune_pacer_cycle_end(bool concurrent, bool minor_next, size_t survived, u
 
 	heap->root_bytes = gcdune_roots_bytes();
 	b = budget(concurrent);
+	minors_done = heap->minor ? minors_done + 1 : 0;
 	minor_next = minor_next && next_is_minor(b, survived, ns);
 	heap->allocated_before += (uint64_t)(heap->allocated > 0 ? heap->allocated : 0);
 	heap->allocated = 0;

@@ -18,6 +18,9 @@ bool gcdune_pacer_cycle_end(bool concurrent, bool minor_next, size_t survived, u
 /* A thread has allocated as much as was to last until the cycle's end. How many objects it should mark (0: none), and how
  * many times as long as it ran it should now sleep. */
 unsigned gcdune_pacer_debt(unsigned *sleep);
+/* From now on so many minor cycles between full ones, where cycles can be minor (form.c); fewer if what they find alive takes
+ * up the room. Any thread. */
+void gcdune_pacer_minors_set(unsigned minors);
 /* Gives memory back that the next cycle will not need. Threads run; not in a critical section. */
 void gcdune_pacer_release(bool all);
 

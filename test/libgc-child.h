@@ -6,6 +6,8 @@
 
 #include <sys/wait.h>
 
+static const char *child_name = "child"; /* argv[0] */
+
 /* This program with argument MODE, and VARIABLE set to VALUE unless that is NULL. It must succeed. Returns what it prints to
  * stderr, until the next call. */
 UNUSED static const char *child_prints(const char *mode, const char *variable, const char *value)
@@ -23,7 +25,7 @@ UNUSED static const char *child_prints(const char *mode, const char *variable, c
 		dup2(ends[1], 2);
 		if (value)
 			setenv(variable, value, 1);
-		execl("/proc/self/exe", "child", mode, (char *)NULL);
+		execl("/proc/self/exe", child_name, mode, (char *)NULL);
 		_exit(126);
 	}
 	close(ends[1]);

@@ -96,6 +96,62 @@ static const char *log_file(void)
 	return text;
 }
 
+/* Much that stays, and garbage for some dozens of collections. */
+static void collections(void)
+{
+	void **list = NULL;
+
+	if (!GC_is_incremental_mode()) {
+		dprintf(2, "not incremental\n");
+		return;
+	}
+	for (int i = 0; i < 300000; i++) {
+		void **cell = GC_MALLOC(48);
+
+		cell[0] = list;
+		list = cell;
+	}
+	for (int i = 0; i < 6000000; i++)
+		*(void *volatile *)list = GC_MALLOC(48);
+	CHECK(list[0] != NULL);
+}
+
+/* The most collections of what is new between two of the whole heap. */
+static int most_minor(const char *wanted)
+{
+	enum { MINOR = 5, FIELDS = 32 }; /* from the end of a row */
+	const char *row = child_prints("collections", "GC_FULL_FREQUENCY", wanted);
+	int most = 0, now = 0;
+
+	if (strstr(row, "not incremental"))
+		return -1;
+	CHECK((row = strstr(row, "\"cycles\": {")) && (row = strstr(row, "\"list\": [")));
+	while ((row = strstr(row, "\n      ["))) {
+		unsigned long long fields[FIELDS];
+		int n = 0;
+		char *end = NULL;
+
+		for (row += strlen("\n      ["); n < FIELDS && (!n || *end == ','); row = end + 1)
+			fields[n++] = strtoull(row, &end, 10);
+		row = end;
+		CHECK(n > MINOR && *end == ']');
+		now = fields[n - 1 - MINOR] ? now + 1 : 0;
+		most = now > most ? now : most;
+	}
+	return most;
+}
+
+static void frequencies(void)
+{
+	setenv("GC_ENABLE_INCREMENTAL", "1", 1);
+	if (most_minor(NULL) >= 0) {
+		CHECK_EQ(most_minor("1"), 1);
+		CHECK_EQ(most_minor("3"), 3);
+		CHECK_EQ(most_minor("6"), 6);
+	}
+	unsetenv("GC_ENABLE_INCREMENTAL");
+}
+
 int main(int argc, char **argv)
 {
 	char path[] = "/tmp/libgc-env-own-XXXXXX";
@@ -112,6 +168,8 @@ int main(int argc, char **argv)
 			gcj(true);
 		else if (strcmp(argv[1], "messages") == 0)
 			messages();
+		else if (strcmp(argv[1], "collections") == 0)
+			collections();
 		else if (strcmp(argv[1], "source") == 0)
 			GC_enable_incremental();
 		else
@@ -139,6 +197,7 @@ int main(int argc, char **argv)
 		setenv("GCDUNE_STATS", "/dev/stderr", 1);
 		CHECK(!strstr(child_prints("source", "GC_USE_GETWRITEWATCH", NULL), "\"mprotect\""));
 		CHECK(strstr(child_prints("source", "GC_USE_GETWRITEWATCH", "0"), "\"mprotect\""));
+		frequencies();
 	}
 	return 0;
 }

@@ -22,6 +22,7 @@ for mode in free collect leak; do
 	[ "$out" = ok ] || fail "malloc-check, mode $mode, prints: $out"
 	! grep -q leaked "$work/err" || fail "malloc-check leaks: $(cat "$work/err")"
 done
+out=$(with free "$work/check" foreign) || fail "memory that another thread frees, mode free: $out"
 out=$(with free "$work/check" comes-and-goes) || fail "memory that comes and goes, mode free: $out"
 GCDUNE_TORTURE=500 GCDUNE_VERIFY=1 with collect "$work/misuse" after-free >"$work/out" 2>&1 ||
 	fail "use after free is not harmless: $(cat "$work/out")"

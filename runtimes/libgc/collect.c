@@ -144,7 +144,7 @@ void GC_deinit(void)
 /* ---- Incremental collection ----
  *
  * Collections run beside the program anyway, where its writes can be seen. The mode says that the program wants that: then a
- * time limit is the pause goal (settings.c), and a collection can be begun without waiting for it, and helped with. */
+ * time limit is the pause goal, the number of partial collections counts (settings.c), and a collection can be begun without waiting for it, and helped with. */
 
 static bool incremental;
 bool libgc_incremental_refused;
@@ -156,6 +156,7 @@ void GC_enable_incremental(void)
 		return;
 	incremental = true;
 	libgc_time_limit_apply();
+	libgc_full_freq_apply();
 }
 
 int GC_is_incremental_mode(void)

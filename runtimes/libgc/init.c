@@ -54,6 +54,19 @@ static void set_option(const char *name, const char *value)
 		libgc_warn("a GC_... environment variable has a value that cannot be used; it is ignored");
 }
 
+/* Programs of Debian that write past the end of what they asked for, up to a word, by a mistake that Boehm's byte after each
+ * object hides. They get that byte without asking. goo's g2c is one: 5000 of its objects in a short run, of sizes that fill
+ * their slot, are overrun (make check-others OTHERS=goo crashed in two of three runs). */
+static const char *const overrunning[] = {"g2c"};
+
+static bool overruns(void)
+{
+	for (size_t i = 0; i < sizeof overrunning / sizeof *overrunning; i++)
+		if (strcmp(program_invocation_short_name, overrunning[i]) == 0)
+			return true;
+	return false;
+}
+
 static void read_environment(void)
 {
 	const char *text = getenv("GC_MARKERS");
@@ -69,7 +82,7 @@ static void read_environment(void)
 		GC_dont_gc = 1;
 	if (is_set("GC_FORCE_UNMAP_ON_GCOLLECT"))
 		GC_set_force_unmap_on_gcollect(1);
-	if (is_set("GC_ALL_INTERIOR_POINTERS"))
+	if (is_set("GC_ALL_INTERIOR_POINTERS") || overruns())
 		GC_set_all_interior_pointers(1);
 	if (is_set("GC_FIND_LEAK"))
 		GC_find_leak = 1;
@@ -91,7 +104,7 @@ static void read_environment(void)
 	if (is_set("GC_USE_ENTIRE_HEAP"))
 		GC_use_entire_heap = 1;
 	if (is_set("GC_FULL_FREQUENCY") && atoi(getenv("GC_FULL_FREQUENCY")) > 0)
-		GC_full_freq = atoi(getenv("GC_FULL_FREQUENCY"));
+		GC_set_full_freq(atoi(getenv("GC_FULL_FREQUENCY")));
 	if (is_set("GC_PAUSE_TIME_TARGET") && atol(getenv("GC_PAUSE_TIME_TARGET")) > 0)
 		GC_time_limit = strtoul(getenv("GC_PAUSE_TIME_TARGET"), NULL, 10);
 	libgc_dump_regularly = is_set("GC_DUMP_REGULARLY");

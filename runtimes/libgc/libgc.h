@@ -91,6 +91,8 @@ void libgc_proc_set(unsigned index, GC_mark_proc proc);
 /* settings.c: makes gcdune follow the exported variables. */
 void libgc_settings_apply(void);
 void libgc_time_limit_apply(void);
+void libgc_full_freq_apply(void);
+extern bool libgc_full_freq_asked; /* not only the default */
 
 /* collect.c: the part of it about GC_dont_gc, also for the beginning of a collection. */
 void libgc_collection_apply(void);

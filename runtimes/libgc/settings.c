@@ -4,6 +4,7 @@
 #include "libgc.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "options.h"
 #include "pacer.h"
@@ -42,6 +43,7 @@ void libgc_settings_apply(void)
 	libgc_collection_apply();
 	growth_apply();
 	segments_apply();
+	libgc_full_freq_apply();
 	gcdune_finalizers_mode_set(GC_finalize_on_demand ? GCDUNE_FINALIZE_ON_DEMAND : GCDUNE_FINALIZE_AUTO);
 }
 
@@ -63,7 +65,6 @@ static int rate = 10;
 static int max_prior_attempts = 1;
 
 KEPT(int, find_leak, GC_find_leak)
-KEPT(int, full_freq, GC_full_freq)
 KEPT(GC_word, non_gc_bytes, GC_non_gc_bytes)
 KEPT(GC_word, max_retries, GC_max_retries)
 KEPT(int, dont_precollect, GC_dont_precollect)
@@ -72,6 +73,8 @@ KEPT(GC_word, allocd_bytes_per_finalizer, bytes_per_finalizer)
 KEPT(size_t, min_bytes_allocd, min_bytes)
 KEPT(int, rate, rate)
 KEPT(int, max_prior_attempts, max_prior_attempts)
+
+bool libgc_full_freq_asked;
 
 /* In incremental mode: how long the program may be stopped for a whole collection, if that is expected to be over by then;
  * a longer one runs beside it. */
@@ -88,6 +91,32 @@ void libgc_time_limit_apply(void)
 	snprintf(text, sizeof text, "%lu",
 		 ms >= GC_TIME_UNLIMITED ? own : ms * 1000 + time_limit_fraction.tv_nsec / 1000);
 	gcdune_option_set("pause_goal", text);
+}
+
+/* In incremental mode, once the program or its user has said it: so many collections of what is new (gcdune's minor cycles)
+ * between those of the whole heap. Where nobody chose another mode, they are then always tried. */
+void libgc_full_freq_apply(void)
+{
+	enum { DEFAULT = 19 };
+
+	if (!GC_is_incremental_mode() || (!libgc_full_freq_asked && GC_full_freq == DEFAULT))
+		return;
+	libgc_full_freq_asked = true;
+	gcdune_pacer_minors_set(GC_full_freq > 0 ? (unsigned)GC_full_freq : 0);
+	if (gcdune_options.mode == GCDUNE_MODE_AUTO && !getenv("GCDUNE_MODE"))
+		gcdune_options.mode = GCDUNE_MODE_GENERATIONAL;
+}
+
+void GC_set_full_freq(int value)
+{
+	GC_full_freq = value;
+	libgc_full_freq_asked = true;
+	libgc_full_freq_apply();
+}
+
+int GC_get_full_freq(void)
+{
+	return GC_full_freq;
 }
 
 void GC_set_time_limit(unsigned long ms)

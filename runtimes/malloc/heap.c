@@ -6,7 +6,14 @@
  * 2019.)
  *
  * A page of a heap is the open one of its class, or in the list of those that may have room, or in the list of full ones.
- * Full pages are looked through for slots that other threads gave back, a few at a time, before a new page is taken.
+ * Full pages are looked through for slots that other threads gave back, a few at a time, before a new page is taken. A page
+ * all of whose slots other threads gave back is said to its owner, in a list of such pages (`emptied'), and the owner gives it
+ * back whole, whatever class it needs next: else memory that was used for objects of one size would never serve for others.
+ *
+ * Who pushes a page there is decided by the count in `xfree': the one thread that made it as many as the page has slots. From
+ * then on nobody frees there, since nothing is left to free, and the owner does not touch the page (`collect' goes by the same
+ * count) until it finds it in the list: so it is in there once, and cannot be given back before the push is over. The owner
+ * takes the list whole.
  *
  * A heap outlives its thread: it waits in a list for the next one. Objects in it can be freed meanwhile, as from any other
  * thread. In the child of a fork the heaps of threads that are gone are in whatever state these left them: objects there can
@@ -21,14 +28,18 @@
 #include "pages.h"
 
 #define SMALL_MAX ((size_t)32768)
-#define CLASSES 44 /* 1..8: multiples of 16; then four per doubling */
+#define CLASSES 44 /* 0: 8 bytes; 1..8: multiples of 16; then four per doubling */
 #define FULL_LOOK 16
 #define MAKE_BYTES 4096 /* slots are made this much at a time, so that a page is touched as it is used */
+#define MAKE_MAX 512	/* larger ones are not made but cut off one by one: only the program touches them, if it does */
 
 struct heap {
 	struct page *open[CLASSES];
 	struct page *room[CLASSES], *full[CLASSES];
 	struct heap *next; /* without a thread */
+	/* The last page that other threads emptied, by its number in the table, from 1; `length' there is the one before. Others
+	 * write here. */
+	_Alignas(64) _Atomic(uint32_t) emptied;
 };
 
 /* What a thread without a heap finds: nothing. */
@@ -48,22 +59,27 @@ static bool exit_key_made;
 static inline unsigned class_of(size_t size)
 {
 	if (size <= 128)
-		return size ? (unsigned)((size + 15) / 16) : 1;
+		return size <= 8 ? 0 : (unsigned)((size + 15) / 16);
 	unsigned top = 63 - (unsigned)__builtin_clzll(size - 1); /* 2^top < size <= 2^(top+1) */
 
 	return 8 + (top - 7) * 4 + (unsigned)(((size - 1) >> (top - 2)) & 3) + 1;
 }
 
-/* The same for up to TABLE_MAX bytes, in units of 16. */
+/* The same for up to TABLE_MAX bytes, in units of 8. */
 #define TABLE_MAX 1024
-static const uint8_t class_table[TABLE_MAX / 16 + 1] = {
-	1,  1,	2,  3,	4,  5,	6,  7,	8,  9,	9,  10, 10, 11, 11, 12, 12, 13, 13, 13, 13, 14,
-	14, 14, 14, 15, 15, 15, 15, 16, 16, 16, 16, 17, 17, 17, 17, 17, 17, 17, 17, 18, 18, 18,
-	18, 18, 18, 18, 18, 19, 19, 19, 19, 19, 19, 19, 19, 20, 20, 20, 20, 20, 20, 20, 20,
+static const uint8_t class_table[TABLE_MAX / 8 + 1] = {
+	0,  0,  1,  2,  2,  3,  3,  4,  4,  5,  5,  6,  6,  7,  7,  8,  8,  9,  9,  9,  9,  10,
+	10, 10, 10, 11, 11, 11, 11, 12, 12, 12, 12, 13, 13, 13, 13, 13, 13, 13, 13, 14, 14, 14,
+	14, 14, 14, 14, 14, 15, 15, 15, 15, 15, 15, 15, 15, 16, 16, 16, 16, 16, 16, 16, 16, 17,
+	17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 17, 18, 18, 18, 18, 18, 18, 18,
+	18, 18, 18, 18, 18, 18, 18, 18, 18, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19, 19,
+	19, 19, 19, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20,
 };
 
 static inline size_t class_size(unsigned cls)
 {
+	if (cls == 0)
+		return 8;
 	return cls <= 8 ? cls * 16 : (size_t)(4 + ((cls - 1) & 3) + 1) << (7 + (cls - 9) / 4 - 2);
 }
 
@@ -167,7 +183,7 @@ static void thread_exit(void *rounds)
 		return;
 	if (heap == &heap_none)
 		return;
-	for (unsigned cls = 1; cls < CLASSES; cls++) {
+	for (unsigned cls = 0; cls < CLASSES; cls++) {
 		release_empty(heap, cls);
 		if (heap->open[cls] != &page_none) {
 			collect(heap->open[cls]);
@@ -195,12 +211,15 @@ static inline void *xfree_first(uint64_t xfree)
 	return (void *)(uintptr_t)(xfree & (XFREE_ONE - 1));
 }
 
-/* Takes over what other threads gave back. */
+/* Takes over what other threads gave back; but an emptied page comes by the list. */
 static void collect(struct page *page)
 {
-	if (!atomic_load_explicit(&page->xfree, memory_order_relaxed))
-		return;
-	uint64_t xfree = atomic_exchange_explicit(&page->xfree, 0, memory_order_acquire);
+	uint64_t xfree = atomic_load_explicit(&page->xfree, memory_order_relaxed);
+
+	do {
+		if (!xfree || xfree >> 48 == page->slots)
+			return;
+	} while (!atomic_compare_exchange_weak_explicit(&page->xfree, &xfree, 0, memory_order_acquire, memory_order_relaxed));
 	void *list = xfree_first(xfree), *last = list;
 
 	if (page->free) {
@@ -212,8 +231,45 @@ static void collect(struct page *page)
 	page->used -= (uint32_t)(xfree >> 48);
 }
 
+static void push_emptied(struct heap *heap, struct page *page)
+{
+	uint32_t head = atomic_load_explicit(&heap->emptied, memory_order_relaxed), number = (uint32_t)(page - pages) + 1;
+
+	do
+		page->length = head;
+	while (!atomic_compare_exchange_weak_explicit(&heap->emptied, &head, number, memory_order_release, memory_order_relaxed));
+}
+
+static __attribute__((noinline)) void take_emptied(struct heap *heap)
+{
+	uint32_t number = atomic_exchange_explicit(&heap->emptied, 0, memory_order_acquire);
+
+	while (number) {
+		struct page *page = &pages[number - 1];
+
+		number = page->length;
+		atomic_exchange_explicit(&page->xfree, 0, memory_order_acquire);
+		page->free = NULL;
+		page->used = page->made = 0;
+		if (page == heap->open[page->cls])
+			continue;
+		full_remove(heap, page);
+		if (heap->room[page->cls])
+			pages_give(page, 1);
+		else
+			ring_add(&heap->room[page->cls], page);
+	}
+}
+
+static inline void look_emptied(struct heap *heap)
+{
+	if (__builtin_expect(atomic_load_explicit(&heap->emptied, memory_order_relaxed) != 0, 0))
+		take_emptied(heap);
+}
+
 static void release_empty(struct heap *heap, unsigned cls)
 {
+	look_emptied(heap);
 	for (struct page *page = heap->full[cls], *last = page ? page->prev : NULL, *next; page; page = next) {
 		next = page == last ? NULL : page->next;
 		collect(page);
@@ -249,16 +305,16 @@ static void make_slots(struct page *page)
 	page->made += n;
 }
 
-/* A page of the class with a free slot becomes the open one. */
+/* A page of the class that has a free slot, or can make one, becomes the open one. */
 static bool open_page(struct heap *heap, unsigned cls)
 {
-	struct page *page = heap->open[cls];
+	struct page *page;
 
+	look_emptied(heap);
+	page = heap->open[cls];
 	if (page != &page_none) {
 		collect(page);
-		if (!page->free && page->made < page->slots)
-			make_slots(page);
-		if (page->free)
+		if (page->free || page->made < page->slots)
 			return true;
 		full_add(heap, page);
 		heap->open[cls] = &page_none;
@@ -267,8 +323,8 @@ static bool open_page(struct heap *heap, unsigned cls)
 	for (unsigned i = 0; i < FULL_LOOK && heap->full[cls] && !heap->room[cls]; i++) {
 		struct page *look = heap->full[cls];
 
-		if (atomic_load_explicit(&look->xfree, memory_order_relaxed)) {
-			collect(look);
+		collect(look);
+		if (look->free) {
 			full_remove(heap, look);
 			ring_add(&heap->room[cls], look);
 		} else {
@@ -293,7 +349,6 @@ static bool open_page(struct heap *heap, unsigned cls)
 		atomic_store_explicit(&page->xfree, 0, memory_order_relaxed);
 		page->used = page->made = 0;
 		page->full = 0;
-		make_slots(page);
 	}
 	heap->open[cls] = page;
 	return true;
@@ -311,17 +366,18 @@ static __attribute__((noinline)) void *alloc_slow(unsigned cls)
 		return no_memory();
 	struct heap *heap = self;
 
-	do {
-		if (!open_page(heap, cls))
-			return no_memory();
-	} while (!heap->open[cls]->free && heap->open[cls]->made == heap->open[cls]->slots);
+	if (!open_page(heap, cls))
+		return no_memory();
 	struct page *page = heap->open[cls];
 
-	if (!page->free)
+	if (!page->free && page->size <= MAKE_MAX)
 		make_slots(page);
 	void *object = page->free;
 
-	page->free = *(void **)object;
+	if (object)
+		page->free = *(void **)object;
+	else
+		object = page_address(page) + (size_t)page->made++ * page->size;
 	page->used++;
 	return object;
 }
@@ -343,6 +399,8 @@ static struct page *alloc_large(size_t size, size_t align)
 {
 	if (size > PTRDIFF_MAX || !pages_init())
 		return no_memory();
+	if (self != &heap_none)
+		look_emptied(self);
 	struct page *page = pages_take((size + PAGE_BYTES - 1) >> PAGE_SHIFT, align);
 
 	if (!page)
@@ -354,7 +412,7 @@ static struct page *alloc_large(size_t size, size_t align)
 void *heap_alloc(size_t size)
 {
 	if (__builtin_expect(size <= TABLE_MAX, 1))
-		return alloc_small(class_table[(size + 15) / 16]);
+		return alloc_small(class_table[(size + 7) / 8]);
 	if (size <= SMALL_MAX)
 		return alloc_small(class_of(size));
 	struct page *page = alloc_large(size, 1);
@@ -442,13 +500,17 @@ void heap_free(void *object)
 		if (__builtin_expect(--page->used == 0 || page->full, 0))
 			freed_slow(page);
 	} else if (page->use == PAGE_SLOTS) {
-		uint64_t head = atomic_load_explicit(&page->xfree, memory_order_relaxed), now;
+		/* Once the slot is given back, the page may be another's. */
+		struct heap *owner = page->owner;
+		uint64_t head = atomic_load_explicit(&page->xfree, memory_order_relaxed), slots = page->slots, now;
 
 		do {
 			*(void **)object = xfree_first(head);
 			now = (head - (uintptr_t)xfree_first(head) + XFREE_ONE) | (uintptr_t)object;
 		} while (!atomic_compare_exchange_weak_explicit(&page->xfree, &head, now, memory_order_release,
 								memory_order_relaxed));
+		if (__builtin_expect(now >> 48 == slots, 0))
+			push_emptied(owner, page);
 	} else if (page->use == PAGE_LARGE && page_address(page) == object) {
 		pages_give(page, page->length);
 	} else {
@@ -484,7 +546,7 @@ void *heap_realloc(void *object, size_t size)
 
 void heap_trim(void)
 {
-	for (unsigned cls = 1; self != &heap_none && cls < CLASSES; cls++)
+	for (unsigned cls = 0; self != &heap_none && cls < CLASSES; cls++)
 		release_empty(self, cls);
 	if (pages_bytes)
 		pages_trim();

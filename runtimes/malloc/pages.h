@@ -31,7 +31,7 @@ struct page {
 	uint8_t use, cls;
 	uint8_t full;  /* in its heap's list of full pages */
 	uint8_t clean; /* in a free run: its memory reads as zero; LARGE: all of the object's did when it was taken */
-	uint32_t length; /* LARGE; first and last of a free run: pages in it */
+	uint32_t length; /* LARGE; first and last of a free run: pages in it. SLOTS: in its heap's list of emptied pages (heap.c) */
 	/* SLOTS: neighbours in a list of the heap's; FREE: in the bin. */
 	struct page *next, *prev;
 };

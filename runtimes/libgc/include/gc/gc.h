@@ -177,11 +177,13 @@ GC_API GC_ATTR_DEPRECATED GC_on_heap_resize_proc GC_on_heap_resize;
 GC_API void GC_CALL GC_set_on_heap_resize(GC_on_heap_resize_proc);
 GC_API GC_on_heap_resize_proc GC_CALL GC_get_on_heap_resize(void);
 
-/* Parameters of Boehm's own policy, which is not this collector's: kept, returned, and without effect. */
-GC_API GC_ATTR_DEPRECATED int GC_use_entire_heap;
+/* In incremental mode, if set to anything: so many collections of what is new between two of the whole heap, fewer if what is
+ * new and stays takes up the memory that is to be free between them. Not set, as many as pay. */
 GC_API GC_ATTR_DEPRECATED int GC_full_freq;
 GC_API void GC_CALL GC_set_full_freq(int value);
 GC_API int GC_CALL GC_get_full_freq(void);
+/* Parameters of Boehm's own policy, which is not this collector's: kept, returned, and without effect. */
+GC_API GC_ATTR_DEPRECATED int GC_use_entire_heap;
 GC_API GC_ATTR_DEPRECATED GC_word GC_non_gc_bytes;
 GC_API void GC_CALL GC_set_non_gc_bytes(GC_word value);
 GC_API GC_word GC_CALL GC_get_non_gc_bytes(void);
