@@ -296,7 +296,7 @@ static int foreign(void)
 {
 	static void *objects[FOREIGN];
 	struct rusage usage;
-	long faults;
+	long faults = 0;
 
 	for (int round = 0; round < 20; round++) {
 		size_t size = FOREIGN_SIZE << round % 4, n = (size_t)FOREIGN * FOREIGN_SIZE / size;

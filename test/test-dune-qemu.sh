@@ -24,7 +24,7 @@ modules=/lib/modules/$version/kernel
 [ -f "$modules/arch/x86/kvm/kvm-amd.ko" ] || skip "$modules has no kvm-amd.ko"
 
 # Name and variables of each test; what repeats, repeats less: an exit costs some 100 us here.
-tests=(${DUNE_QEMU_TESTS-enter ahead dirty dirty-threads outputs table huge memory tidy walkers fault exception syscall refused threads fork signal attack})
+tests=(${DUNE_QEMU_TESTS-enter ahead dirty dirty-threads outputs table huge memory tidy walkers fault fault-signal exception syscall refused threads fork signal attack})
 # Of the collector.
 collector=(${DUNE_QEMU_COLLECTOR-dirty-gather mutator writes fork})
 : "${DUNE_QEMU_REPEAT:=10}"
