@@ -152,6 +152,19 @@ static void frequencies(void)
 	unsetenv("GC_ENABLE_INCREMENTAL");
 }
 
+/* A word may be written past the end. */
+static void overruns(bool may)
+{
+	void **made[64];
+
+	for (int i = 0; i < 64; i++)
+		CHECK_EQ(GC_size(made[i] = GC_MALLOC(48)) > 48, may);
+	for (int i = 0; may && i < 64; i++)
+		made[i][6] = (void *)-1;
+	for (int i = 0; i < 64; i++)
+		CHECK(made[i][0] == NULL);
+}
+
 int main(int argc, char **argv)
 {
 	char path[] = "/tmp/libgc-env-own-XXXXXX";
@@ -170,6 +183,8 @@ int main(int argc, char **argv)
 			messages();
 		else if (strcmp(argv[1], "collections") == 0)
 			collections();
+		else if (strcmp(argv[1], "overruns") == 0)
+			overruns(getenv("GC_ALL_INTERIOR_POINTERS") || strcmp(argv[0], "g2c") == 0);
 		else if (strcmp(argv[1], "source") == 0)
 			GC_enable_incremental();
 		else
@@ -180,6 +195,11 @@ int main(int argc, char **argv)
 	child_prints("keeps", "GC_UNMAP_THRESHOLD", "0");
 	child_prints("gcj-descriptors", "GC_IGNORE_GCJ_INFO", NULL);
 	child_prints("gcj-words", "GC_IGNORE_GCJ_INFO", "1");
+	child_prints("overruns", "GC_ALL_INTERIOR_POINTERS", NULL);
+	child_prints("overruns", "GC_ALL_INTERIOR_POINTERS", "1");
+	child_name = "g2c"; /* see runtimes/libgc/init.c */
+	child_prints("overruns", "GC_ALL_INTERIOR_POINTERS", NULL);
+	child_name = "child";
 
 	int fd = mkstemp(path);
 

@@ -3,8 +3,6 @@
  * TEST-FLAGS: link=libgc asan=no tsan=no timeout=120 */
 #include "libgc-child.h"
 
-#include <stdbool.h>
-
 static void *volatile keep;
 
 static void limited(void)
@@ -31,19 +29,6 @@ static void refused(void)
 	CHECK_EQ(GC_is_incremental_mode(), 0);
 }
 
-/* A word may be written past the end. */
-static void overruns(bool may)
-{
-	void **objects[64];
-
-	for (int i = 0; i < 64; i++)
-		CHECK_EQ(GC_size(objects[i] = GC_MALLOC(48)) > 48, may);
-	for (int i = 0; may && i < 64; i++)
-		objects[i][6] = (void *)-1;
-	for (int i = 0; i < 64; i++)
-		CHECK(objects[i][0] == NULL);
-}
-
 int main(int argc, char **argv)
 {
 	if (argc > 1) {
@@ -62,19 +47,12 @@ int main(int argc, char **argv)
 			refused();
 		else if (strcmp(argv[1], "address-map") == 0)
 			GC_gcollect();
-		else if (strcmp(argv[1], "overruns") == 0)
-			overruns(getenv("GC_ALL_INTERIOR_POINTERS") || strcmp(argv[0], "g2c") == 0);
 		else if (strcmp(argv[1], "limit") == 0)
 			CHECK_EQ(GC_get_time_limit(), 25);
 		else
 			CHECK(!"a known mode");
 		return 0;
 	}
-	child_prints("overruns", "GC_ALL_INTERIOR_POINTERS", NULL);
-	child_prints("overruns", "GC_ALL_INTERIOR_POINTERS", "1");
-	child_name = "g2c"; /* see runtimes/libgc/init.c */
-	child_prints("overruns", "GC_ALL_INTERIOR_POINTERS", NULL);
-	child_name = "child";
 	child_prints("limited", "GC_MAXIMUM_HEAP_SIZE", "30000000");
 	child_prints("limited", "GC_MAXIMUM_HEAP_SIZE", "30M");
 	child_prints("limited", "GC_MAXIMUM_HEAP_SIZE", "30000k");
