@@ -47,16 +47,20 @@ int dune_protect(const void *start, size_t length, int rights)
 		return -EINVAL;
 	walk_begin();
 	for (uintptr_t page = PAGE_DOWN(start); page < end && !error; page += PAGE) {
-		uint64_t *pte = filled(page), old, new;
+		uint64_t *pte, old, new;
 
-		if (!pte) {
-			error = -ENOMEM;
-			break;
-		}
-		old = __atomic_load_n(pte, __ATOMIC_RELAXED);
-		do
-			new = (old & (PTE_ADDRESS | PTE_D)) | rights_bits(rights) | PTE_OWNED;
-		while (new != old && !__atomic_compare_exchange_n(pte, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+		do {
+			pte = filled(page);
+			old = pte ? __atomic_load_n(pte, __ATOMIC_RELAXED) : 0;
+			/* Without an address: the monitor has taken the entry out since it was found. */
+			while (old & PTE_ADDRESS) {
+				new = (old & (PTE_ADDRESS | PTE_D)) | rights_bits(rights) | PTE_OWNED;
+				if (new == old || __atomic_compare_exchange_n(pte, &old, new, false, __ATOMIC_SEQ_CST,
+									      __ATOMIC_RELAXED))
+					break;
+			}
+		} while (pte && !(old & PTE_ADDRESS));
+		error = pte ? 0 : -ENOMEM;
 	}
 	walk_end();
 	dune_flush_trap();
