@@ -39,8 +39,8 @@ done
 for module in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd; do
 	cp "$modules/$module.ko" "$root/"
 done
-# DUNE_QEMU_BENCH=1: the micro-benchmarks too, for docs/dune.md. DUNE_QEMU_SOURCES="gcbench ...": programs of make
-# bench-sources, for what they cause in faults and exits; docs/dirty.md.
+# DUNE_QEMU_BENCH=--quick: the micro-benchmarks too, or those that it names ("chase"), for docs/dune.md.
+# DUNE_QEMU_SOURCES="gcbench ...": programs of make bench-sources, for what they cause in faults and exits; docs/dirty.md.
 [ -z "${DUNE_QEMU_BENCH-}" ] || cp "$BUILD/bench/dune-micro" "$root/bin/"
 # The dynamic linker by its own path, all else where it looks.
 copy_libraries() {
@@ -116,7 +116,7 @@ for npt in ${DUNE_QEMU_NPT-1 0}; do
 	[ "\$(dune-run perl -e 'my \$s = 0; \$s += \$_ for 1..1000; print \$s, "\n"; print \`echo sub\`')" = "500500
 sub" ]
 	echo "RESULT npt=\$npt perl \$?"
-	[ ! -x /bin/dune-micro ] || dune-micro --quick
+	[ ! -x /bin/dune-micro ] || dune-micro ${DUNE_QEMU_BENCH-}
 	for program in ${DUNE_QEMU_SOURCES-}; do
 		for source in mprotect dune-fault dune; do
 			GCDUNE_DIRTY=\$source GCDUNE_STATS=/tmp/s.json \$program-gcdune >/dev/null
