@@ -7,7 +7,7 @@
  * A software KVM runs ring 3 natively, CPUID included, so the first use is the only one. There KVM's whole table is
  * expensive: that processor is itself virtual, each of its 75 CPUID instructions exits to the host below, and they took
  * 0.30 ms of 1.26 that entering took. So a table of what is set up is made here instead, of what every x86-64 processor
- * with XSAVE has. Should a processor that virtualizes ever hide that it does, programs see fewer features, no wrong ones.
+ * with XSAVE has. A processor that virtualizes and hides it would not do with that: KVM refuses the vCPU, with a message.
  *
  * The table is static and stays: a child gives it to its own vCPUs. Called by vm.c, while there is one thread. */
 #include <cpuid.h>

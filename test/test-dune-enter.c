@@ -46,6 +46,27 @@ static struct processor {
 	return p;
 }
 
+static void clears_vectors(int sig)
+{
+	__asm__ volatile("vzeroall" : : : "memory");
+}
+
+/* A signal's handler between: the upper halves of vector registers are in the frame, and come back. */
+__attribute__((noinline)) static bool vectors_survive(void)
+{
+	uint64_t in[4] = { 1, 2, 3, 0x123456789abcdefUL }, out[4] = { 0 };
+	long number = SYS_kill;
+
+	signal(SIGUSR2, clears_vectors);
+	__asm__ volatile("vmovdqu %2, %%ymm15\n"
+			 "syscall\n"
+			 "vmovdqu %%ymm15, %1"
+			 : "+a"(number), "=m"(out)
+			 : "m"(in), "D"((long)getpid()), "S"((long)SIGUSR2)
+			 : "rcx", "r11", "memory", "xmm15");
+	return !number && !memcmp(in, out, sizeof(in));
+}
+
 int main(void)
 {
 	struct processor native = processor(), inside;
@@ -95,6 +116,7 @@ int main(void)
 		CHECK_EQ(inside.family, native.family);
 		CHECK_EQ(inside.vectors, native.vectors);
 		CHECK_EQ(inside.states, native.states);
+		CHECK(!(native.states & 4) || vectors_survive());
 		sigprocmask(0, NULL, &old);
 		CHECK(sigismember(&old, SIGUSR1) == 1 && sigismember(&old, SIGUSR2) == 0);
 		CHECK_EQ(write(descriptors[1], "abc", 3), 3);
