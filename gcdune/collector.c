@@ -1,7 +1,6 @@
 /* collector.c - owns the thread that runs cycles beside the program, made when first wanted, and the count of cycles asked
  * for and done. Called by cycle.c. */
 #define _GNU_SOURCE
-#include <signal.h>
 
 #include "cycle.h"
 #include "os.h"
@@ -38,25 +37,12 @@ void *gcdune_collector_main(void *arg)
 
 bool gcdune_collector_ready(void)
 {
-	pthread_t thread;
-	pthread_attr_t attr;
-	sigset_t all, before;
-
 	if (atomic_load_explicit(&exists, memory_order_acquire))
 		return true;
 	pthread_mutex_lock(&making);
 	maker = (uintptr_t)pthread_self();
-	if (!exists) {
-		pthread_attr_init(&attr);
-		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-		pthread_attr_setstacksize(&attr, 256 << 10);
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &before);
-		if (pthread_create(&thread, &attr, gcdune_collector_main, NULL) == 0)
-			atomic_store_explicit(&exists, true, memory_order_release);
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
-		pthread_attr_destroy(&attr);
-	}
+	if (!exists && gcdune_os_thread_make(gcdune_collector_main) == 0)
+		atomic_store_explicit(&exists, true, memory_order_release);
 	maker = 0;
 	pthread_mutex_unlock(&making);
 	return exists;

@@ -1,7 +1,8 @@
-/* fork.c - makes fork safe at any moment. The forking thread waits for heap.cycle, so the world is not stopped, then takes
- * every lock that other threads may hold, so that the child finds each structure whole. In the child only this thread is
- * left: the others' caches are given back, the markers and the collector's thread are made anew when needed. A cycle
- * that was marking is given up there: until the next one begins, what was marked and what was not live both (mark.c).
+/* fork.c - makes fork safe at any moment. The forking thread waits until the collector's own threads have begun, and for
+ * heap.cycle, so the world is not stopped, then takes every lock that other threads may hold, so that the child finds
+ * each structure whole. In the child only this thread is left: the others' caches are given back, the markers and the
+ * collector's thread are made anew when needed. A cycle that was marking is given up there: until the next one begins,
+ * what was marked and what was not live both (mark.c).
  * Registered by gcdune_init. */
 #include <pthread.h>
 
@@ -18,6 +19,7 @@ static void prepare(void)
 {
 	struct gcdune_thread *self = gcdune_thread_self;
 
+	gcdune_os_fork_begins();
 	gcdune_cycle_lock_with_loader();
 	if (self)
 		gcdune_critical_enter(self);
@@ -41,6 +43,7 @@ static void parent(void)
 		gcdune_critical_leave(self);
 	gcdune_loader_unlock();
 	gcdune_cycle_unlock();
+	gcdune_os_fork_ends(false);
 }
 
 static void child(void)
@@ -62,6 +65,7 @@ static void child(void)
 		gcdune_critical_leave(self);
 	}
 	gcdune_cycle_unlock();
+	gcdune_os_fork_ends(true);
 }
 
 void gcdune_fork_init(void)

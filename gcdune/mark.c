@@ -18,7 +18,6 @@
 #include "mark.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 #include "options.h"
@@ -350,24 +349,8 @@ void *gcdune_mark_helper(void *arg)
 
 static void make_helpers(unsigned want)
 {
-	while (helpers < want) {
-		pthread_t thread;
-		pthread_attr_t attr;
-		sigset_t all, before;
-
-		pthread_attr_init(&attr);
-		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-		pthread_attr_setstacksize(&attr, 256 << 10);
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &before);
-		int error = pthread_create(&thread, &attr, gcdune_mark_helper, NULL);
-
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
-		pthread_attr_destroy(&attr);
-		if (error)
-			return; /* fewer markers do as well */
+	while (helpers < want && gcdune_os_thread_make(gcdune_mark_helper) == 0) /* fewer markers do as well */
 		helpers++;
-	}
 }
 
 /* Before the world is stopped: thread creation takes locks of libc's. */

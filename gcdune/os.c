@@ -1,5 +1,5 @@
 /* os.c - the operating system, see os.h: clocks, files, threads, and what is said to the user. No state but the program's
- * warning handler. os-memory.c has memory, os-machine.c what the machine has. */
+ * warning handler. os-memory.c has memory, os-machine.c what the machine has, os-thread.c our own threads. */
 #define _GNU_SOURCE
 #include "os.h"
 
@@ -133,22 +133,6 @@ long gcdune_os_page_faults(void)
 
 	return getrusage(RUSAGE_SELF, &usage) ? 0 : usage.ru_minflt;
 }
-
-#ifdef __SANITIZE_ADDRESS__
-void __asan_unpoison_memory_region(void const volatile *address, size_t size);
-
-__attribute__((no_sanitize("address"))) void gcdune_os_thread_begins(void)
-{
-	char *here = __builtin_frame_address(0);
-
-	/* The caller's frame, and all that will be used below: the stack is 256 KiB. */
-	__asan_unpoison_memory_region(here - (200 << 10), 204 << 10);
-}
-#else
-void gcdune_os_thread_begins(void)
-{
-}
-#endif
 
 static _Atomic(gcdune_warn_fn) warn_handler;
 

@@ -1,6 +1,7 @@
 /* os.h - all that the collector asks of the operating system, in one place; os.c is behind it.
  *
- * Every function may be called with the world stopped: none allocates from malloc or takes a lock of libc's. */
+ * Every function may be called with the world stopped: none allocates from malloc or takes a lock of libc's, except
+ * gcdune_os_thread_make. */
 #ifndef GCDUNE_OS_H
 #define GCDUNE_OS_H
 
@@ -72,7 +73,13 @@ void gcdune_os_futex_wait(const void *word, uint32_t value);
 void gcdune_os_futex_wait_for(const void *word, uint32_t value, uint64_t ns);
 void gcdune_os_futex_wake(const void *word, int waiters);
 
-/* First thing in a thread of the collector's own. Address sanitizer does not see these made, and in the child of a fork
+/* A detached thread of the collector's own, with all signals blocked; 0 or a negative errno, -EAGAIN beside a fork. */
+int gcdune_os_thread_make(void *(*main)(void *));
+/* Around a fork: first waits until every such thread that was made has begun, for on its way there it may hold a lock
+ * that libc or a sanitizer does not give back in the child; none is made meanwhile. Holding no lock. */
+void gcdune_os_fork_begins(void);
+void gcdune_os_fork_ends(bool child);
+/* First thing in such a thread. Address sanitizer may not see them made, and in the child of a fork
  * remembers of their stacks what a thread that is gone had there. */
 void gcdune_os_thread_begins(void);
 

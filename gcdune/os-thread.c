@@ -1,0 +1,80 @@
+/* os-thread.c - makes the collector's own threads (the collector, the markers), and keeps a fork from falling between
+ * the making of one and its first instruction of ours: on the way there it may hold a lock that libc or a sanitizer does
+ * not give back in the child. Called by collector.c, mark.c and fork.c; see os.h.
+ *
+ * `beginning' counts the threads that are on that way, `forking' the threads of the program between
+ * gcdune_os_fork_begins and _ends. Each side raises its own count, then reads the other's, both sequentially consistent:
+ * a maker that comes late gives up, so while a fork goes on no thread is beginning. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "os.h"
+
+static _Atomic uint32_t beginning, forking;
+
+static void begun(void)
+{
+	if (atomic_fetch_sub(&beginning, 1) == 1 && forking)
+		gcdune_os_futex_wake(&beginning, INT32_MAX);
+}
+
+int gcdune_os_thread_make(void *(*main)(void *))
+{
+	pthread_t thread;
+	pthread_attr_t attr;
+	sigset_t all, before;
+	int error = EAGAIN;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before); /* no handler forks in between; the new thread gets no signals */
+	atomic_fetch_add(&beginning, 1);
+	if (!atomic_load(&forking)) {
+		pthread_attr_init(&attr);
+		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+		pthread_attr_setstacksize(&attr, 256 << 10);
+		error = pthread_create(&thread, &attr, main, NULL);
+		pthread_attr_destroy(&attr);
+	}
+	if (error)
+		begun();
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -error;
+}
+
+void gcdune_os_fork_begins(void)
+{
+	uint32_t n;
+
+	atomic_fetch_add(&forking, 1);
+	while ((n = atomic_load(&beginning)))
+		gcdune_os_futex_wait(&beginning, n);
+}
+
+void gcdune_os_fork_ends(bool child)
+{
+	if (child)
+		forking = 0; /* others that were about to fork are not here */
+	else
+		atomic_fetch_sub(&forking, 1);
+}
+
+#ifdef __SANITIZE_ADDRESS__
+void __asan_unpoison_memory_region(void const volatile *address, size_t size);
+
+__attribute__((no_sanitize("address"))) void gcdune_os_thread_begins(void)
+{
+	char *here = __builtin_frame_address(0);
+
+	/* The caller's frame, and all that will be used below: the stack is 256 KiB. */
+	__asan_unpoison_memory_region(here - (200 << 10), 204 << 10);
+	begun();
+}
+#else
+void gcdune_os_thread_begins(void)
+{
+	begun();
+}
+#endif
