@@ -121,12 +121,14 @@ static void resume(enum gcdune_cycle_reason reason, enum gcdune_stop_kind kind)
 
 /* ---- One collection ---- */
 
-/* A short stop in which stacks are read: what was made since the last look hangs on them. */
+/* A short stop in which stacks are read: what was made since the last look hangs on them, and on the stacks of a runtime
+ * whose mark callbacks wait for a stop. */
 static void look_at_stacks(enum gcdune_cycle_reason reason)
 {
 	stop();
 	gcdune_mark_push_only = true;
 	gcdune_roots_threads();
+	gcdune_remark_callbacks();
 	gcdune_mark_push_only = false;
 	phase_over(GCDUNE_PHASE_ROOTS);
 	resume(reason, GCDUNE_STOP_STACKS);

@@ -169,8 +169,8 @@ void *gcdune_alloc_typed_array(size_t count, size_t element_size, gcdune_layout 
 /* A mark callback reports every pointer in OBJECT (SIZE usable bytes) by gcdune_mark. It runs on any thread, in several
  * at once, with the world stopped: it must not allocate, lock, or call anything of gcdune but
  * gcdune_mark and gcdune_mark_range. It may see an object whose contents are still all zero, and the same object more
- * than once in a collection. The pause lasts as long as it takes to mark all that only such objects reach: see
- * gcdune_kind_concurrent. */
+ * than once in a collection: in one that runs beside the program also in each of the short stops before the last. The last
+ * pause lasts as long as it takes to call it and to mark all that only such objects reach since: see gcdune_kind_concurrent. */
 struct gcdune_marker;
 typedef void (*gcdune_mark_fn)(void *object, size_t size, void *arg, struct gcdune_marker *marker);
 
