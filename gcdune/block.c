@@ -52,9 +52,9 @@ int gcdune_block_init(size_t size)
 				memset(heap->spaces[s].bins, 0xff, sizeof heap->spaces[s].bins);
 			return 0;
 		}
-		gcdune_os_unreserve(base, size);
-		gcdune_os_unreserve(blocks, n * sizeof(struct gcdune_block));
-		gcdune_os_unreserve(spans, n * sizeof(struct gcdune_span));
+		gcdune_os_unmap(base, size);
+		gcdune_os_unmap(blocks, n * sizeof(struct gcdune_block));
+		gcdune_os_unmap(spans, n * sizeof(struct gcdune_span));
 	}
 	return -ENOMEM;
 }

@@ -81,13 +81,6 @@ void *gcdune_os_reserve_zero(size_t size)
 	return p;
 }
 
-void gcdune_os_unreserve(void *address, size_t size)
-{
-	gcdune_os_disown(address);
-	if (address)
-		munmap(address, size);
-}
-
 int gcdune_os_commit(void *address, size_t size)
 {
 	return mprotect(address, size, PROT_READ | PROT_WRITE) ? -ENOMEM : 0;

@@ -13,7 +13,6 @@
 void *gcdune_os_reserve(size_t size, size_t align);
 /* The same, readable as zeroes; costs no memory and no commit charge until gcdune_os_commit. */
 void *gcdune_os_reserve_zero(size_t size);
-void gcdune_os_unreserve(void *address, size_t size);
 
 /* Makes part of a reservation usable. 0 or -ENOMEM. */
 int gcdune_os_commit(void *address, size_t size);
@@ -30,6 +29,7 @@ void gcdune_os_disown(const void *address);
 /* Ordinary zeroed memory, page-granular. NULL when refused. */
 void *gcdune_os_map(size_t size);
 void *gcdune_os_remap(void *address, size_t old_size, size_t new_size);
+/* What one of these gave, or a part of it; NULL is nothing. */
 void gcdune_os_unmap(void *address, size_t size);
 
 /* Whether every page of the range is mapped. */

@@ -66,7 +66,7 @@ static void measure(const struct gcdune_dirty_source *source, double *write_ns, 
 		source->end(begin, begin + size);
 	}
 	source->close();
-	gcdune_os_unreserve(memory, size);
+	gcdune_os_unmap(memory, size);
 }
 
 static const char *probe_source(const struct gcdune_dirty_source *source)

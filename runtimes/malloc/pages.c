@@ -51,7 +51,7 @@ static bool init(void)
 		struct page *table = base ? gcdune_os_reserve_zero((npages + 1) * sizeof *table) : NULL;
 
 		if (!table) {
-			gcdune_os_unreserve(base, npages * PAGE_BYTES);
+			gcdune_os_unmap(base, npages * PAGE_BYTES);
 			continue;
 		}
 		/* Objects are here: for a collector this is the program's memory, not its own. */
