@@ -70,7 +70,7 @@ bool gcdune_sweep_run(const struct gcdune_block *block, unsigned from, unsigned 
 	return true;
 }
 
-bool gcdune_sweep_is_roomy(const struct gcdune_block *block)
+static unsigned taken_slots(const struct gcdune_block *block)
 {
 	const uint8_t *states = gcdune_block_states(block);
 	const struct taken t = taken_now();
@@ -79,7 +79,17 @@ bool gcdune_sweep_is_roomy(const struct gcdune_block *block)
 	/* Beyond the last slot nothing is ever taken. */
 	for (unsigned i = 0; i < block->nslots; i += 16)
 		n += (unsigned)__builtin_popcount(taken16(states + i, &t));
-	return n < block->nslots / 4u * 3u;
+	return n;
+}
+
+static bool is_roomy(const struct gcdune_block *block, unsigned taken)
+{
+	return taken < block->nslots / 4u * 3u;
+}
+
+bool gcdune_sweep_is_roomy(const struct gcdune_block *block)
+{
+	return is_roomy(block, taken_slots(block));
 }
 
 static uint32_t tails[GCDUNE_ROOMS][GCDUNE_KIND_MAX][GCDUNE_CLASSES]; /* of the lists; of an empty one, anything */
@@ -105,12 +115,18 @@ void gcdune_sweep_list(uint32_t index)
 }
 
 /* In the order of addresses: low blocks fill first, high ones become free. Those with little room come last of all: where
- * what is new lies together, most of it dies together, and little that is old lies on pages that are written. */
+ * what is new lies together, most of it dies together, and little that is old lies on pages that are written. Full ones are
+ * on none: where all lives, a thread that wants a block would find nothing in thousands of them, one by one. */
 static void list_last(uint32_t index)
 {
 	struct gcdune_block *block = &heap->blocks[index];
-	unsigned kind = block->kind, cls = heap->spans[index].cls;
-	unsigned room = gcdune_sweep_is_roomy(block) ? GCDUNE_ROOMY : GCDUNE_FULLER;
+	unsigned kind = block->kind, cls = heap->spans[index].cls, taken = taken_slots(block);
+	unsigned room = is_roomy(block, taken) ? GCDUNE_ROOMY : GCDUNE_FULLER;
+
+	if (taken >= block->nslots) {
+		gcdune_block_flag(block, 0, GCDUNE_BLOCK_LISTED);
+		return;
+	}
 
 	if (heap->sweep[room][kind][cls] == GCDUNE_NO_BLOCK)
 		heap->sweep[room][kind][cls] = index;
