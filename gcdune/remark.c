@@ -305,33 +305,38 @@ size_t gcdune_remark_count(void)
 static __attribute__((no_sanitize("address", "thread"))) void scan_part(struct gcdune_marker *m, uintptr_t from,
 									  uintptr_t to)
 {
-	enum { BATCH = 32 };
-	struct {
-		uintptr_t word;
-		const uint8_t *state;
-	} batch[BATCH];
+	enum { BATCH = 64 };
+	uintptr_t words[BATCH];
+	const uint8_t *state[BATCH];
 	const uintptr_t *word = (const uintptr_t *)from, *end = (const uintptr_t *)to;
 	const uintptr_t base = heap->base;
 	const size_t size = heap->size;
 
 	while (word < end) {
-		unsigned n = 0;
+		const uintptr_t *stop = end - word > BATCH ? word + BATCH : end;
+		unsigned candidates = 0, n = 0;
 
-		while (word < end && n < BATCH) {
-			uintptr_t w = *word++;
+		/* Without a branch: whether a word is an address is anyone's guess. */
+		for (; word < stop; word++) {
+			uintptr_t w = *word;
+
+			words[candidates] = w;
+			candidates += w - base < size;
+		}
+		for (unsigned i = 0; i < candidates; i++) {
 			struct gcdune_ref ref;
 
-			if (w - base >= size || !gcdune_resolve(w, &ref))
+			if (!gcdune_resolve(words[i], &ref))
 				continue;
 			__builtin_prefetch(ref.state, 0);
-			batch[n].word = w;
-			batch[n++].state = ref.state;
+			words[n] = words[i];
+			state[n++] = ref.state;
 		}
 		for (unsigned i = 0; i < n; i++) {
-			uint8_t state = __atomic_load_n(batch[i].state, __ATOMIC_RELAXED);
+			uint8_t now = __atomic_load_n(state[i], __ATOMIC_RELAXED);
 
-			if (state == m->white || state == m->young || state == GCDUNE_COLOR_KEY)
-				gcdune_marker_push(m, batch[i].word);
+			if (now == m->white || now == m->young || now == GCDUNE_COLOR_KEY)
+				gcdune_marker_push(m, words[i]);
 		}
 	}
 }
