@@ -7,7 +7,7 @@
  */
 #include "check.h"
 
-#define COLLECTIONS 1000
+#define COLLECTIONS 300
 #define MOST_LATE 20
 #define THREADS 3
 #define SECOND_NS 1000000000u
