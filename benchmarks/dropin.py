@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """dropin - Debian's programs that use libgc, not rebuilt, on Debian's library and on ours.
 
-        dropin.py [--short] [--check N] [--rounds N] [--fresh] [--publish] BUILD [NAME...]
+        dropin.py [--short] [--check N] [--bound] [--rounds N] [--fresh] [--publish] BUILD [NAME...]
                                                         make bench-dropin, make check-dropin, test/test-dropin.sh
 
 Each workload runs N times (default 5) on each library, in turn, and which comes first alternates; its output must always
@@ -10,7 +10,10 @@ and geometric means of the ratios; all is also in BUILD/bench/dropin.json, and -
 docs/dropin.md. Runs that are in the file and were made with the same library and script are not made again.
 
 --short: small workloads, once, for the test. --check N: middle ones, N times on ours, once on Debian's: only the output
-counts. A program that is not installed is left out, and the table says so."""
+counts. A program that is not installed is left out, and the table says so.
+
+--bound: what ratio a collector that costs nothing would reach: each runs N times on Debian's library under perf, and
+prints what share of the time is spent outside of it (bound())."""
 import argparse
 import glob
 import hashlib
@@ -18,6 +21,7 @@ import json
 import math
 import os
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -30,6 +34,7 @@ from suite import clients  # noqa: E402
 parser = argparse.ArgumentParser()
 parser.add_argument("--short", action="store_true")
 parser.add_argument("--check", type=int, metavar="N")
+parser.add_argument("--bound", action="store_true")
 parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--fresh", action="store_true")
 parser.add_argument("--publish", action="store_true")
@@ -40,7 +45,7 @@ build = os.path.abspath(options.build)
 top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 here = top + "/test/dropin/"
 observer = build + "/bench/observe-bdw.so"
-work = build + "/bench/work/dropin" + ("-short" if options.short else "-check" if options.check else "")
+work = build + "/bench/work/dropin" + ("-short" if options.short else "-check" if options.check else "-bound" if options.bound else "")
 shutil.rmtree(work, ignore_errors=True)
 os.makedirs(work)
 base = {k: v for k, v in os.environ.items() if not k.startswith(("GC_", "GCDUNE_", "LD_"))}
@@ -214,6 +219,36 @@ def wait(child, limit):
         time.sleep(0.005)
 
 
+# ---- What is not the collector's ----
+
+# What the collector calls in libc. The program's own calls of it are taken for the collector's: the bound is a lower one.
+COLLECTORS = re.compile("memset|pthread_mutex|lll_lock|pthread_kill|sigsuspend|sem_|madvise|mprotect|mmap|munmap")
+
+
+def bound(name, command):
+    """Where each thread is, by 1000 samples in a second of its processor time: in libgc.so.1, in what that calls in libc, in
+    the kernel beneath both (page faults, calls); or outside. The bound of wall time is the part outside of the thread that
+    is there longest, the bound of processor time that of all threads."""
+    data = work + "/perf.data"
+    subprocess.run(["perf", "record", "-q", "-F", "1000", "-e", "cpu-clock", "-g", "-o", data] + command, env=base, cwd=work, check=True,
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    script = subprocess.Popen(["perf", "script", "-i", data, "-F", "pid,tid,time,ip,sym,dso"], stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True, errors="replace")
+    threads, times = {}, None
+    for line in script.stdout: # a line for each sample, then the calls, innermost first, each after a tab; an empty line
+        if line[0] not in "\t\n":
+            times = threads.setdefault(line.split()[0], {"inside": 0, "outside": 0})
+        elif times and line.strip() and "([kernel" not in line and "[vdso]" not in line:
+            symbol, library = line.split(None, 1)[1].rsplit(" (", 1)
+            inside = "libgc.so" in library or "/libc.so" in library and COLLECTORS.search(symbol)
+            times["inside" if inside else "outside"] += 1
+            times = None
+    script.wait()
+    longest = max(threads.values(), key=lambda t: t["outside"])
+    return [t["outside"] / (t["outside"] + t["inside"]) for t in (
+        longest, {place: sum(t[place] for t in threads.values()) for place in ("inside", "outside")})]
+
+
 # ---- Results: kept after each run, so that an interrupted comparison goes on ----
 
 def fingerprint():
@@ -229,7 +264,7 @@ def version(program):
     return subprocess.run(["dpkg-query", "-W", package], capture_output=True, text=True).stdout.strip().replace("\t", " ") if package else ""
 
 
-timed = not options.short and not options.check
+timed = not options.short and not options.check and not options.bound
 kept_path = build + "/bench/dropin.json"
 results = {"fingerprint": fingerprint(), "machine": "%d processors, Linux %s" % (os.cpu_count(), platform.release()), "workloads": {}}
 if timed and not options.fresh:
@@ -332,7 +367,15 @@ for name, program, make in chosen:
     if command: # the test of Guile has more of it
         ready[name] = command
         results["workloads"].setdefault(name, {"package": version(program), "debian": [], "ours": []})
-if not timed:
+if options.bound:
+    bounds = {}
+    for name, command in ready.items():
+        runs = [bound(name, command) for _ in range(options.rounds)]
+        bounds[name] = [statistics.median(r[i] for r in runs) for i in (0, 1)]
+        print("| %s | %.2f | %.2f |" % (name, *bounds[name]), flush=True)
+    print("| geometric mean | %.2f | %.2f |" % tuple(
+        math.exp(statistics.mean(math.log(b[i]) for b in bounds.values())) for i in (0, 1)))
+elif not timed:
     for name, command in ready.items():
         once(name, command, False)
         good = sum(once(name, command, True) is not None for _ in range(options.check or 1))

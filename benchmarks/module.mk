@@ -142,7 +142,7 @@ bench-dune: $(BUILD)/bench/dune-micro
 ROUNDS := 5
 RUNS := 20
 bench-dropin: $(LIBRARIES) $(BENCH)/observe-bdw.so
-	benchmarks/dropin.py --rounds $(ROUNDS) $(if $(FRESH),--fresh) $(if $(PUBLISH),--publish) $(BUILD) $(DROPIN)
+	benchmarks/dropin.py --rounds $(ROUNDS) $(if $(FRESH),--fresh) $(if $(PUBLISH),--publish) $(if $(BOUND),--bound) $(BUILD) $(DROPIN)
 check-dropin: $(LIBRARIES)
 	benchmarks/dropin.py --check $(RUNS) $(BUILD) $(DROPIN)
 check-others: $(LIBRARIES)

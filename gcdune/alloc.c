@@ -219,6 +219,35 @@ static void *take(struct gcdune_thread *thread, unsigned kind, unsigned cls)
 	return object;
 }
 
+/* A program that frees what it allocates comes here for nearly every object. Nothing is left behind that would have to be
+ * cleared (dead.c). NULL: that there is none, or there is something else to do. */
+static void *take_freed_at_once(size_t size, unsigned kind)
+{
+	struct gcdune_thread *thread = gcdune_thread_self;
+
+	if (!thread || size - 1 >= GCDUNE_SMALL_MAX || heap->slow)
+		return NULL;
+	unsigned cls = gcdune_class_of(size);
+	struct gcdune_cache *cache = thread->caches[kind];
+
+	if (!cache || !cache->runs[cls].freed || cache->cursors[cls].next < cache->cursors[cls].limit)
+		return NULL;
+	if (atomic_load_explicit(&heap->after_due, memory_order_relaxed) ||
+	    atomic_load_explicit(&heap->throttle, memory_order_relaxed) ||
+	    atomic_load_explicit(&heap->allocated, memory_order_relaxed) >= atomic_load_explicit(&heap->trigger, memory_order_relaxed))
+		return NULL;
+	void *object = NULL;
+
+	gcdune_critical_enter(thread);
+	/* Asked again: a collection in between gives the slots back to their blocks. */
+	if (cache->runs[cls].freed) {
+		gcdune_account(thread, (int64_t)gcdune_classes[cls].size);
+		object = take_freed(&cache->runs[cls], kind, cls);
+	}
+	gcdune_critical_leave(thread);
+	return object;
+}
+
 static void note_depth(struct gcdune_thread *thread)
 {
 	uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
@@ -272,7 +301,8 @@ static __attribute__((noinline)) void *alloc_any(size_t size, size_t align, unsi
 
 	if (!thread)
 		return out_of_memory(size);
-	thread->leaving = GCDUNE_LEAVING_NOT;
+	/* Asked by its own signal handler only. */
+	atomic_store_explicit(&thread->leaving, GCDUNE_LEAVING_NOT, memory_order_relaxed);
 	gcdune_place_program();
 	if (heap->extra_byte && size < SIZE_MAX)
 		size++;
@@ -322,7 +352,9 @@ void *gcdune_alloc_any(size_t size, size_t align, unsigned kind)
 
 void *gcdune_alloc_slow(size_t size, gcdune_kind kind)
 {
-	return gcdune_alloc_any(size, 1, kind);
+	void *object = take_freed_at_once(size, kind);
+
+	return object ? object : gcdune_alloc_any(size, 1, kind);
 }
 
 gcdune_oom_fn gcdune_oom_set(gcdune_oom_fn handler)
@@ -366,7 +398,7 @@ void *gcdune_alloc_kind(size_t size, gcdune_kind kind)
 			}
 		}
 	}
-	return gcdune_alloc_any(size, 1, kind);
+	return gcdune_alloc_slow(size, kind);
 }
 
 void *gcdune_alloc_aligned(size_t size, size_t alignment, gcdune_kind kind)
@@ -480,17 +512,19 @@ static void free_small(struct gcdune_thread *thread, const struct gcdune_ref *re
 	pthread_mutex_unlock(&heap->lock);
 }
 
-void gcdune_free(void *object)
+size_t gcdune_free_telling(void *object)
 {
 	struct gcdune_ref ref;
 
 	if (!object)
-		return;
+		return 0;
 	struct gcdune_thread *thread = gcdune_thread_get();
 
 	if (!thread || !resolve_start(object, &ref))
 		gcdune_panic("gcdune_free(%p): not the start of a live object (freed twice, or not from gcdune)",
 			     object);
+	size_t size = usable_size(&ref);
+
 	gcdune_finalize_forget(object);
 	gcdune_critical_enter(thread);
 	if (ref.block->use == GCDUNE_USE_SMALL) {
@@ -506,6 +540,12 @@ void gcdune_free(void *object)
 		pthread_mutex_unlock(&heap->lock);
 	}
 	gcdune_critical_leave(thread);
+	return size;
+}
+
+void gcdune_free(void *object)
+{
+	gcdune_free_telling(object);
 }
 
 void *gcdune_realloc(void *object, size_t size)

@@ -21,6 +21,9 @@ bool gcdune_large_resize(struct gcdune_thread *thread, uint32_t index, size_t si
 /* Allocates SIZE bytes at ALIGN; collects, and calls the out-of-memory handler, when it must. */
 void *gcdune_alloc_any(size_t size, size_t align, unsigned kind);
 
+/* gcdune_free; how much could be used of the object. */
+size_t gcdune_free_telling(void *object);
+
 /* Adds BYTES (perhaps negative) to what has been given out; from time to time tells the pacer. */
 static inline void gcdune_account(struct gcdune_thread *thread, int64_t bytes)
 {

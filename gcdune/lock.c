@@ -11,9 +11,11 @@
 #include "options.h"
 #include "thread.h"
 
-/* Only who holds `queue' waits for `cycle', so a thread that takes the lock again and again (gcdune_locked_call in a loop)
- * lets one that waits have it in between. Held for no more than that. */
+/* Only who holds `queue' waits for `cycle', and who comes while one waits waits too: so a thread that takes the lock again and
+ * again (gcdune_locked_call in a loop) lets one that waits have it in between. ECL asks its weak pointers so, some million
+ * times a second: where no one waits, all is one mutex. */
 static pthread_mutex_t queue = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic unsigned waiting; /* for `queue', or with it */
 static pthread_mutex_t cycle = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic uintptr_t owner; /* thread pointer of the holder, 0: free */
 static unsigned depth;
@@ -25,19 +27,16 @@ bool gcdune_cycle_locked_here(void)
 
 static void acquire(void)
 {
+	atomic_fetch_add(&waiting, 1);
 	pthread_mutex_lock(&queue);
 	pthread_mutex_lock(&cycle);
 	pthread_mutex_unlock(&queue);
+	atomic_fetch_sub(&waiting, 1);
 }
 
 static bool acquire_at_once(void)
 {
-	if (pthread_mutex_trylock(&queue))
-		return false;
-	bool got = !pthread_mutex_trylock(&cycle);
-
-	pthread_mutex_unlock(&queue);
-	return got;
+	return !atomic_load_explicit(&waiting, memory_order_relaxed) && !pthread_mutex_trylock(&cycle);
 }
 
 /* A thread may come here with all signals blocked (Crystal forks so), and one that stops the world wait for its answer: it
@@ -130,6 +129,7 @@ void gcdune_cycle_unlock(void)
 void gcdune_cycle_lock_after_fork(void)
 {
 	pthread_mutex_init(&queue, NULL);
+	waiting = 0;
 	pthread_mutex_init(&cycle, NULL);
 	pthread_mutex_lock(&cycle);
 }

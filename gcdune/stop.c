@@ -23,7 +23,10 @@
 #include "thread.h"
 
 static _Atomic uint32_t release;    /* counts stops that have ended */
-static _Atomic uint32_t unanswered; /* signals */
+/* Signals that are not answered. The bits from REFUSAL up change with each refusal: who waits for an answer, having seen
+ * none refused, must not sleep through one. */
+static _Atomic uint32_t unanswered;
+enum { REFUSAL = 1 << 20 };
 static sigset_t mask_before;	    /* of the stopper */
 
 /* What a program does with the lock held it may finish just after: it stores what the call returned, and only then is its
@@ -69,6 +72,7 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 	if (__builtin_expect(not_now(thread, context), 0)) {
 		atomic_store(&thread->has_refused, 1);
 		atomic_fetch_add(&refusals, 1);
+		atomic_fetch_add(&unanswered, REFUSAL);
 		gcdune_os_futex_wake(&unanswered, 1);
 		errno = saved_errno;
 		return;
@@ -87,7 +91,7 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 		gcdune_suspend_look(thread, context);
 	thread->stop_pending = 0;
 	atomic_store(&thread->stop_wanted, 0);
-	if (atomic_fetch_sub(&unanswered, 1) == 1)
+	if (atomic_fetch_sub(&unanswered, 1) % REFUSAL == 1)
 		gcdune_os_futex_wake(&unanswered, 1);
 	while (atomic_load(&release) == ticket)
 		gcdune_os_futex_wait(&release, ticket);
@@ -279,7 +283,7 @@ void gcdune_stop_world(void)
 	for (unsigned spins = 0;;) {
 		uint32_t left = atomic_load(&unanswered);
 
-		if (!left)
+		if (left % REFUSAL == 0)
 			break;
 		if (atomic_load(&refusals)) {
 			signal_again();
@@ -292,8 +296,7 @@ void gcdune_stop_world(void)
 		}
 		uint64_t before = gcdune_os_now();
 
-		/* A refusal between the look and the wait is not waited for. */
-		gcdune_os_futex_wait_for(&unanswered, left, atomic_load(&refusals) ? 1 : (uint64_t)patience * S);
+		gcdune_os_futex_wait_for(&unanswered, left, (uint64_t)patience * S);
 		uint64_t waited = gcdune_os_now() - before;
 
 		if (waited >= (uint64_t)patience * S) {

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "alloc.h"
 #include "gcdune-inline.h"
 
 void *GC_malloc(size_t size)
@@ -94,9 +95,7 @@ void *GC_realloc(void *object, size_t size)
 
 void GC_free(void *object)
 {
-	if (object)
-		libgc_stats_freed(gcdune_size(object));
-	gcdune_free(object);
+	libgc_stats_freed(gcdune_free_telling(object));
 }
 
 void *GC_malloc_many(size_t size)
