@@ -274,6 +274,7 @@ static __attribute__((noinline)) void *alloc_any(size_t size, size_t align, unsi
 		return out_of_memory(size);
 	thread->leaving = GCDUNE_LEAVING_NOT;
 	gcdune_place_program();
+	gcdune_dirty_safepoint();
 	if (heap->extra_byte && size < SIZE_MAX)
 		size++;
 	/* A thread that disabled collections may hold a lock that finalizers take. */

@@ -149,8 +149,12 @@ static void preclean(enum gcdune_cycle_reason reason)
 		bool first = !stacks && before < 8 * SHORT;
 
 		stacks |= first;
+		/* Each thread has to forget what it knows of pages that are clean now (gather.c): behind a stop it has. */
+		gcdune_remark_gather();
+		gcdune_roots_gather();
 		if (stacks)
 			look_at_stacks(reason);
+		gcdune_dirty_settle();
 		gcdune_remark_push();
 		gcdune_roots_reread();
 		gcdune_mark_drain();
@@ -212,12 +216,18 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			gcdune_mark_push_only = true;
 			gcdune_roots_note();
 			gcdune_mark_push_only = false;
+			/* Where that takes no system call: then this stop is what settles it. */
+			if (gcdune_dirty_gathers())
+				gcdune_roots_arm();
 			phase_over(GCDUNE_PHASE_ROOTS);
 			resume(reason, GCDUNE_STOP_FLIP);
 			phase = MARK;
 			break;
 		case MARK:
 			gcdune_mark_adapt();
+			if (!gcdune_dirty_gathers())
+				gcdune_roots_arm();
+			gcdune_dirty_settle();
 			gcdune_roots_read();
 			if (minor)
 				gcdune_remark_push();

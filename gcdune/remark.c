@@ -196,7 +196,9 @@ bool gcdune_remark_arm(bool minor)
 			change_watch(i, GCDUNE_WATCH_WHOLE, 0);
 	int error = each_run(0, end, is_to_be_armed, arm);
 
-	gcdune_dirty_settle();
+	/* Settled behind the stop that comes next. */
+	if (minor && !error)
+		gcdune_remark_gather();
 	if (!error)
 		return true;
 	disarm(0, end);
@@ -276,12 +278,13 @@ static int gather_range(uint32_t first, uint32_t last)
 	return 0;
 }
 
+void gcdune_remark_gather(void)
+{
+	each_run(0, edge(), has_marked, gather_range);
+}
+
 void gcdune_remark_push(void)
 {
-	if (!gcdune_mark_is_stopped()) {
-		each_run(0, edge(), has_marked, gather_range);
-		gcdune_dirty_settle();
-	}
 	each_run(0, edge(), has_marked, push_range);
 }
 
