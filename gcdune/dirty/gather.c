@@ -35,6 +35,7 @@ static size_t pending_size; /* bytes */
 static bool gathered;	    /* takes find everything in `pending' */
 static bool unsettled;
 static uint64_t epoch; /* to be flushed for, if unsettled */
+static unsigned cores;
 _Atomic bool gcdune_dirty_wanted;
 
 static void made_clean(void)
@@ -122,19 +123,18 @@ void gcdune_dirty_come_by(void)
 
 void gcdune_gather_settle(void)
 {
-	enum { PATIENCE = 200000 /* ns */ };
-	static unsigned cores;
+	enum { PATIENCE = 500 /* us */ };
 
 	if (!unsettled)
 		return;
-	if (!cores)
-		cores = gcdune_os_cores();
+	/* With one processor nobody comes by while we wait, before the system lets them. */
+	uint64_t patience = gcdune_options.settle ? gcdune_options.settle : cores > 1 ? PATIENCE : 0;
+
 	if (!gcdune_dune.flush_done(epoch)) {
 		bool done = false;
 
-		/* With one processor nobody comes by while we wait. */
-		if (cores > 1) {
-			uint64_t until = gcdune_os_now() + PATIENCE;
+		if (patience) {
+			uint64_t until = gcdune_os_now() + patience * 1000;
 
 			gcdune_dirty_wanted = true;
 			do {
@@ -198,6 +198,13 @@ int gcdune_gather_take(gcdune_harvest_fn *take, gcdune_harvest_fn *peek, uintptr
 	if (heap)
 		take_pending(begin, pages, bits, rearm);
 	return 0;
+}
+
+int gcdune_gather_open(void)
+{
+	if (!cores)
+		cores = gcdune_os_cores();
+	return gcdune_dune_active() ? 0 : -ENOTSUP;
 }
 
 void gcdune_gather_begin(void)
