@@ -13,6 +13,9 @@
  * missing: that loses a later write to a page whose first one both have; and to read the log more often would take away the
  * translation that was not flushed (docs/dirty.md).
  *
+ * Pages that are only read are no part of this: with nested paging KVM maps a page for writing when it is read, if it can,
+ * and logs it. (Seen: 40 such pages in a round, npt=1.)
+ *
  * Then the bits of some pages are taken by somebody who does not tell, in the middle of a round: the comparison has to name
  * just these. TEST-FLAGS: link=dune asan=no tsan=no short=yes timeout=120 */
 #include <dirent.h>
@@ -127,8 +130,9 @@ static void *write_pages(void *argument)
 			__asm__ volatile("movq %1, %0" : "=m"(*(volatile uint64_t *)(page + PAGE - 3)) : "r"(r));
 			written[n + 1] |= 1;
 			break;
-		default: /* read only */
-			(void)*page;
+		default: /* only what was written before: see above */
+			if (written[n])
+				(void)*page;
 			continue;
 		}
 		written[n] |= 1;

@@ -24,9 +24,9 @@ modules=/lib/modules/$version/kernel
 [ -f "$modules/arch/x86/kvm/kvm-amd.ko" ] || skip "$modules has no kvm-amd.ko"
 
 # Name and variables of each test; what repeats, repeats less: an exit costs some 100 us here.
-tests=(${DUNE_QEMU_TESTS-enter ahead dirty dirty-threads outputs table huge memory tidy walkers fault fault-signal exception syscall refused threads fork signal attack})
+tests=(${DUNE_QEMU_TESTS-enter ahead dirty dirty-threads log outputs table huge memory tidy walkers fault fault-signal exception syscall refused threads fork signal attack})
 # Of the collector.
-collector=(${DUNE_QEMU_COLLECTOR-dirty-gather mutator writes fork})
+collector=(${DUNE_QEMU_COLLECTOR-dirty-gather dirty-settle mutator writes fork})
 : "${DUNE_QEMU_REPEAT:=10}"
 
 root=$(mktemp -d)
@@ -107,7 +107,7 @@ for npt in ${DUNE_QEMU_NPT-1 0}; do
 	done
 	for test in ${collector[*]}; do
 		for source in dune dune-fault; do
-			[ \$test\$source != dirty-gatherdune-fault ] || continue
+			case \$test\$source in dirty-*dune-fault) continue ;; esac
 			TEST_LESS=100 GCDUNE_DIRTY=\$source GCDUNE_MODE=concurrent GCDUNE_TORTURE=500 GCDUNE_VERIFY=2 /t/test-\$test
 			echo "RESULT npt=\$npt \$test.\$source \$?"
 			echo "at \$(cat /proc/uptime | sed "s/\..*//") s"
