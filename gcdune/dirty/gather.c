@@ -94,8 +94,9 @@ int gcdune_gather(gcdune_harvest_fn *take, uintptr_t begin, uintptr_t end)
 
 int gcdune_gather_track(gcdune_harvest_fn *take, uintptr_t begin, uintptr_t end)
 {
-	/* What has no entry was not written yet, and writing to it will make one: dune-fault alone needs them. */
-	bool entries = take != gcdune_dune.dirty_take || gcdune_options.hugepages;
+	/* What has no entry was not written yet, and writing to it will make one. dune-fault needs them, and large ones are to
+	 * become small. */
+	bool entries = take != gcdune_dune.dirty_take || gcdune_options.hugepages == GCDUNE_HUGE_ON;
 	int error = entries ? gcdune_dune.dirty_track((void *)begin, end - begin) : 0;
 	long found = error ? error : take((void *)begin, end - begin, NULL);
 
@@ -218,4 +219,5 @@ void gcdune_gather_forget(void)
 	pending = NULL;
 	pending_size = 0;
 	gathered = unsettled = false;
+	gcdune_dirty_wanted = false;
 }
