@@ -216,17 +216,13 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			gcdune_mark_push_only = true;
 			gcdune_roots_note();
 			gcdune_mark_push_only = false;
-			/* Where that takes no system call: then this stop is what settles it. */
-			if (gcdune_dirty_gathers())
-				gcdune_roots_arm();
 			phase_over(GCDUNE_PHASE_ROOTS);
 			resume(reason, GCDUNE_STOP_FLIP);
 			phase = MARK;
 			break;
 		case MARK:
 			gcdune_mark_adapt();
-			if (!gcdune_dirty_gathers())
-				gcdune_roots_arm();
+			gcdune_roots_arm();
 			gcdune_dirty_settle();
 			gcdune_roots_read();
 			if (minor)

@@ -15,9 +15,9 @@ void gcdune_roots_mark(bool minor);
 /* The same in parts, for a cycle that marks while the program runs: with the world stopped, notes which ranges are roots
  * and pushes what belongs to threads; */
 void gcdune_roots_note(void);
-/* then, there or while the program runs, has the large ones tracked, */
+/* then, while the program runs, has the large ones tracked, */
 void gcdune_roots_arm(void);
-/* and behind gcdune_dirty_settle, while the program runs, marks from the ranges, */
+/* and behind gcdune_dirty_settle marks from the ranges, */
 void gcdune_roots_read(void);
 /* and from objects of pinned kinds; */
 void gcdune_roots_pinned(void);

@@ -112,11 +112,6 @@ bool gcdune_dirty_rearms(void)
 	return source && source->rearms;
 }
 
-bool gcdune_dirty_gathers(void)
-{
-	return source && source->gather;
-}
-
 bool gcdune_dirty_late(void)
 {
 	return source && source->late;

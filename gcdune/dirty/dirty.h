@@ -75,9 +75,6 @@ const char *gcdune_dirty_name(void);
 /* Whether take makes pages clean again. */
 bool gcdune_dirty_rearms(void);
 
-/* Whether making pages clean takes no system call, and effect only when it is settled. */
-bool gcdune_dirty_gathers(void);
-
 /* Whether it is well to track pages only once there is something on them to be tracked. */
 bool gcdune_dirty_late(void);
 
