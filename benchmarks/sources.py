@@ -6,8 +6,9 @@ rounds. make bench-sources [ROUNDS=3].
 Faults are write faults that tracking causes: counted where they are handled (mprotect, dune-fault); for uffd, where the
 kernel handles them, what the process has more of than without tracking (its minor faults, so first touches of a larger
 heap are among them). Exits are all from the guest to the monitor: system calls, signals that stop threads, first touches;
-"stw, in Dune" has what the program itself causes. Flushes are dune_flush_all's, an exit each and one for each thread that
-runs just then: what tracking by `dune' costs in exits. A source that cannot be had is left out."""
+"stw, in Dune" has what the program itself causes. Tracking's are those of them that arming, gathering, taking, announcing and
+flushing caused: counted where that is done, by the exits of the thread that did it and one for each thread that was
+interrupted; "none" is none in the whole run. A source that cannot be had is left out."""
 import json, os, statistics, subprocess, sys, tempfile, time
 
 build, rounds = sys.argv[1], int(sys.argv[2])
@@ -47,12 +48,12 @@ def one(program, env):
     return {"out": out, "n": s["collections"], "rss": s["bytes_heap_peak"] / 2**20, "alloc": s["bytes_allocated"] / 2**20,
             "wall": wall, "cpu": after.children_user + after.children_system - before.children_user - before.children_system,
             "pause": s["pauses"]["max_ns"] / 1e6, "minor": s["page_faults"], "own": s["dirty_faults"],
-            "exits": d.get("exits", 0) / n if d else None, "flushes": s["dirty_flushes"] / n if d else None,
+            "exits": d.get("exits", 0) / n if d else None, "tracking": s["dirty_exits"] if d else None,
             "source": s["dirty_source"], "dirty": s["concurrent"]["dirty_pages"] / n}
 
 
 print("%-12s %-13s %6s %9s %9s %7s %7s %9s %9s %9s %9s %9s" % ("program", "source", "cycles", "heap, MiB", "alloc,MiB", "wall,s",
-      "CPU, s", "longest", "rescanned", "faults", "exits", "flushes"))
+      "CPU, s", "longest", "rescanned", "faults", "exits", "tracking's"))
 print("%-12s %-13s %6s %9s %9s %7s %7s %9s %9s %9s %9s %9s" % ("", "", "", "at most", "", "", "", "stop, ms", "/cycle",
       "/cycle", "/cycle", "/cycle"))
 bad = False
@@ -84,9 +85,10 @@ for program in PROGRAMS:
             base = m("minor")
         n = max(m("n"), 1)
         faults = None if not wants else max(m("minor") - base, 0) / n if wants == "uffd" else m("own") / n
+        tracking = m("tracking")
         print("%-12s %-13s %6d %9.0f %9.0f %7.2f %7.2f %9.2f %9.0f %9s %9s %9s" % (program, name, m("n"), m("rss"), m("alloc"),
               m("wall"), m("cpu"), m("pause"), m("dirty"), show(faults, "%.0f"), show(m("exits"), "%.0f"),
-              show(m("flushes"), "%.1f")), flush=True)
+              "-" if tracking is None else "%.1f" % (tracking / n) if tracking else "none"), flush=True)
     if len(outputs) > 1:
         print("%s: the outputs differ" % program)
         bad = True

@@ -92,8 +92,14 @@ DUNE_API void dune_flush_local(void);
 DUNE_API uint64_t dune_flush_request(void);
 DUNE_API void dune_flush_check(void);
 
+/* 1 if each thread has flushed since dune_flush_request returned epoch, or will before it runs on; 0 if some thread runs
+ * that has not, or may not have. No exit. So where threads come by safepoints, or are being stopped for another reason,
+ * nobody need be interrupted: request, wait a little, ask; and dune_flush_all if somebody keeps one waiting. Flushes the
+ * calling thread. */
+DUNE_API int dune_flush_done(uint64_t epoch);
+
 /* For threads that reach no safepoint: when it returns, each thread has flushed, or will before it runs on. One
- * exit, and one more for each thread that is running. */
+ * exit, and one more for each thread that is running. Returns how many threads were interrupted. */
 DUNE_API int dune_flush_all(void);
 
 /* ---- Page faults ------------------------------------------------------------------------------------------------- */
@@ -249,6 +255,10 @@ struct dune_statistics {
 };
 
 DUNE_API int dune_statistics(struct dune_statistics *statistics);
+
+/* How often the calling thread has left the guest, for any reason: the difference of two calls says what what lies between
+ * them costs. No exit. 0 outside Dune mode. */
+DUNE_API uint64_t dune_thread_exits(void);
 
 #ifdef __cplusplus
 }

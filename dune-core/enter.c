@@ -325,7 +325,8 @@ int dune_enter(void)
 		return fail(error);
 	dune.pid = (uint32_t)SYS0(getpid);
 	dune.report_crashes = true;
-	dune.epoch = 1;
+	dune.epoch++;
+	dune.generation++;
 	dune.live = 1;
 	t = thread_new();
 	t->vcpu = vcpu_get();

@@ -188,7 +188,7 @@ void exception(struct thread *t, unsigned vector)
 	if (!exceptions[vector].sig || (*data_word(t, DATA_FRAME + 8) & 3) != 3)
 		die(t, "an exception in ring 0");
 	if (vector == 3 && t->regs->rip == (uintptr_t)dune_flush_trapped)
-		t->epoch = 0; /* stopped on the way to a flush: depart does it */
+		flush_instead(t); /* stopped on the way to a flush */
 	else if (dune.exceptions >> vector & 1)
 		finish_upcall(t, vector);
 	else

@@ -42,6 +42,9 @@
 #define DATA_VECTOR 0xd0     /* of the exception that is on its way there */
 #define DATA_EXCEPTION_HANDLER 0xd8 /* ring 3: the C function that it goes to */
 #define DATA_BREAKPOINT 0xe0 /* where in the nucleus an int3 goes that is not a flush */
+#define DATA_EXITS 0xe8	     /* how often it has left the guest */
+#define DATA_IN_GUEST 0xf0   /* 1: its thread is in the guest, or on its way there (flush.c) */
+#define DATA_EPOCH 0xf8	     /* the flush epoch that it has flushed for, or will before it runs on */
 #define DATA_GDT 0x100
 #define DATA_TSS 0x180
 #define DATA_IDT 0x200	     /* 32 entries of 16 bytes */

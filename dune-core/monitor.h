@@ -140,6 +140,7 @@ struct dune {
 	uint32_t lock;	  /* address space and page tables */
 	uint32_t pool_lock; /* threads, vCPUs, sighands */
 	uint64_t epoch;
+	uint64_t generation; /* counts VMs that this process and its ancestors have had */
 	struct vcpu *free_vcpus;
 	unsigned live; /* threads of this process */
 	int leader_status; /* once its first thread has ended */
@@ -208,7 +209,8 @@ extern char dune_nucleus[], dune_nucleus_syscall[], dune_nucleus_go[], dune_nucl
 extern char dune_upcall_entry[], dune_upcall_copied[], dune_upcall_pushed[], dune_flush_trapped[];
 extern char dune_exception_entry[], dune_exception_copied[], dune_exception_pushed[];
 void dune_syscall_entry(void);
-void dune_flush_trap(void);
+/* Reloads CR3. Returns the data page of the vCPU that it ran on. */
+char *dune_flush_trap(void);
 
 /* lock.c */
 void dune_lock(uint32_t *lock);
@@ -311,6 +313,7 @@ void passed_on(struct thread *t);
 void memory_gone(struct thread *t);
 /* run.c */
 void take_frame(struct thread *t);
+void flush_instead(struct thread *t);
 void run(struct thread *t) __attribute__((noreturn));
 void guest_store(struct thread *t, uint64_t *at, uint64_t value);
 /* syscall.c */
@@ -343,7 +346,7 @@ void fault_after_fork(void);
 #define SAVED_ERROR 1
 #define EXCEPTIONS_FOR_HANDLERS 0x000b305bU /* 0 1 3 4 6 12 13 16 17 19 */
 /* flush.c */
-void flush_all(struct thread *t);
+long flush_all(struct thread *t);
 void flush_await_kicks(struct thread *t);
 /* report.c */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));

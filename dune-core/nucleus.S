@@ -68,7 +68,8 @@ dune_nucleus_iret:
 	iretq
 	ud2
 
-/* int3, DPL 3: a flush if it is the one of dune_flush_local(), and otherwise a breakpoint of the program's. */
+/* int3, DPL 3: a flush if it is the one of dune_flush_trap(), which returns the address of this vCPU's data page; otherwise a
+ * breakpoint of the program's. */
 	.globl dune_nucleus_breakpoint, dune_nucleus_pagefault, dune_nucleus_vectors, dune_nucleus_end
 	.hidden dune_nucleus_breakpoint, dune_nucleus_pagefault, dune_nucleus_vectors, dune_nucleus_end
 dune_nucleus_breakpoint:
@@ -79,7 +80,7 @@ dune_nucleus_breakpoint:
 	mov %cr3, %rax
 	mov %rax, %cr3
 	incq DATA(DATA_FLUSHES)
-	mov DATA(DATA_RAX), %rax
+	lea DATA(0), %rax
 	iretq
 1:	mov DATA(DATA_RAX), %rax
 	jmp *DATA(DATA_BREAKPOINT)

@@ -74,8 +74,13 @@ int pt_fill(uint64_t root, uintptr_t address, const struct mapping *m)
 
 		start = PAGE_DOWN(address);
 		end = start + PAGE;
-		if (memory_is_ours(start, PAGE) && (start < tables || start >= tables + TABLES_SIZE))
+		if (start >= tables && start < tables + TABLES_SIZE) {
+			/* Also those that are not in use yet: else the first look at the bits of each 2 MiB would be an exit. */
+			start = MAX(base, tables);
+			end = MIN(base + 512 * PAGE, tables + TABLES_SIZE);
+		} else if (memory_is_ours(start, PAGE)) {
 			return -EFAULT;
+		}
 	}
 	return fill_table(root, start, end, rights(m->write, m->exec));
 }

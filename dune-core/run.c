@@ -30,6 +30,13 @@ void take_frame(struct thread *t)
 	undo_syscall(t);
 }
 
+/* T is just behind its dune_flush_trap, which has flushed or not: depart does, and this is what the function returns. */
+void flush_instead(struct thread *t)
+{
+	t->epoch = 0;
+	t->regs->rax = (uintptr_t)t->vcpu->area + AREA_DATA;
+}
+
 /* An exception that KVM was about to deliver when it was stopped would be delivered to whatever runs next: a signal
  * handler, say. It is forgotten: a fault's instruction will cause it again. int3's may have been passed already
  * (PVM); KVM does not tell that it is to come, so the one that matters, a flush, is done here. (A breakpoint of the
@@ -49,7 +56,7 @@ static void undelivered(struct thread *t)
 	if (SYS3(ioctl, t->vcpu->fd, KVM_SET_VCPU_EVENTS, &events) < 0)
 		die(t, "KVM_SET_VCPU_EVENTS failed");
 	if (flush)
-		t->epoch = 0;
+		flush_instead(t);
 	if (step)
 		signal_force(t, SIGTRAP, TRAP_TRACE, t->regs->rip, 1, 0);
 }
@@ -129,6 +136,7 @@ static void depart(struct thread *t)
 	bool flush = t->epoch != epoch;
 
 	t->epoch = epoch;
+	__atomic_store_n(data_word(t, DATA_EPOCH), epoch, __ATOMIC_RELAXED);
 	if (t->at == AT_USER && !flush)
 		return;
 	if (t->at == AT_SYSCALL && !flush && r->rcx == r->rip && r->r11 == r->rflags) {
@@ -212,11 +220,14 @@ void run(struct thread *t)
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
 		while (t->pending)
 			signal_deliver(t);
+		__atomic_store_n(data_word(t, DATA_IN_GUEST), 1, __ATOMIC_RELAXED); /* ordered by the next */
 		__atomic_store_n(&t->in_guest, 1, __ATOMIC_SEQ_CST);
 		depart(t);
 		run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
 		error = SYS3(ioctl, t->vcpu->fd, KVM_RUN, 0);
 		__atomic_store_n(&t->in_guest, 0, __ATOMIC_SEQ_CST);
+		__atomic_store_n(data_word(t, DATA_IN_GUEST), 0, __ATOMIC_RELEASE);
+		++*data_word(t, DATA_EXITS);
 		COUNT(exits);
 		if (error == -EINTR || error == -EAGAIN) {
 			COUNT(exits_signal);

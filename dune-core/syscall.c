@@ -282,8 +282,7 @@ static long hypercall(struct thread *t, long number, const long a[6])
 	case HYPERCALL_STATUS:
 		return 1;
 	case HYPERCALL_FLUSH_ALL:
-		flush_all(t);
-		return 0;
+		return flush_all(t);
 	case HYPERCALL_LEAVE:
 		return leave(t);
 	case HYPERCALL_UPCALL:

@@ -220,6 +220,7 @@ static void begin_process(struct thread *t, const struct kvm_regs *regs)
 	dune.leader_ended = false;
 	__builtin_memset(&dune.stats, 0, sizeof(dune.stats));
 	t->robust_list = 0;
+	dune.generation++;
 	dune.pid = (uint32_t)SYS0(getpid);
 	t->tid = dune.pid;
 	error = vm_after_fork();

@@ -304,6 +304,7 @@ static __attribute__((noinline)) void *alloc_any(size_t size, size_t align, unsi
 	/* Asked by its own signal handler only. */
 	atomic_store_explicit(&thread->leaving, GCDUNE_LEAVING_NOT, memory_order_relaxed);
 	gcdune_place_program();
+	gcdune_dirty_safepoint();
 	if (heap->extra_byte && size < SIZE_MAX)
 		size++;
 	/* A thread that disabled collections may hold a lock that finalizers take. */

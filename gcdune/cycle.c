@@ -151,8 +151,12 @@ static void preclean(enum gcdune_cycle_reason reason)
 		bool first = !stacks && before < 8 * SHORT;
 
 		stacks |= first;
+		/* Each thread has to forget what it knows of pages that are clean now (gather.c): behind a stop it has. */
+		gcdune_remark_gather();
+		gcdune_roots_gather();
 		if (stacks)
 			look_at_stacks(reason);
+		gcdune_dirty_settle();
 		gcdune_remark_push();
 		gcdune_roots_reread();
 		gcdune_mark_drain();
@@ -220,6 +224,8 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			break;
 		case MARK:
 			gcdune_mark_adapt();
+			gcdune_roots_arm();
+			gcdune_dirty_settle();
 			gcdune_roots_read();
 			if (minor)
 				gcdune_remark_push();

@@ -42,6 +42,7 @@ static const struct option {
 	{"dirty", SOURCE, &gcdune_options.dirty, true, "auto, uffd, softdirty, mprotect, dune, dune-fault or always"},
 	{"dirty_plant", FLAG, &gcdune_options.dirty_plant, true, "0 or 1"},
 	{"stretch", COUNT, &gcdune_options.stretch, false, "microseconds"},
+	{"settle", COUNT, &gcdune_options.settle, false, "microseconds"},
 	{"torture", NUMBER, &gcdune_options.torture, true, "a number of allocations, 0 for none"},
 	{"verify", LEVEL, &gcdune_options.verify, false, "0, 1 or 2"},
 	{"verify_plant", FLAG, &gcdune_options.verify_plant, false, "0 or 1"},

@@ -18,6 +18,7 @@ struct gcdune_options {
 	const char *malloc, *leak_report; /* of libgcdune-malloc.so, which reads them itself */
 	uint64_t torture;  /* collect at every Nth allocation; 0: do not */
 	unsigned stretch;  /* microseconds to wait in each phase that threads run in, for tests */
+	unsigned settle; /* microseconds to wait for threads to come by before they are interrupted (gather.c); 0: as seems best */
 	unsigned dirty_plant; /* for tests of verify: lose what was written to some pages */
 	size_t heap_limit;
 	size_t heap_initial;

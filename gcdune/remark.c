@@ -5,8 +5,8 @@
  * pause was missed because no marker read the words that hold its address now. Such a word is in a register, on a stack,
  * in thread-local storage or another root: these are all read in the pause. Or it is in a marked object. Then it was
  * written after the marker read it, that is, after the page was armed: before the last harvest, and that scanned it
- * again, or after it, and the page is dirty in the pause. Pages are armed, and made clean, only by gcdune_dirty_take and
- * gcdune_dirty_track, and the words are read after that; a page that was never armed counts as written. Or it is in an
+ * again, or after it, and the page is dirty in the pause. Pages are armed, and made clean, only by gcdune_dirty_take,
+ * gcdune_dirty_track and gcdune_dirty_gather, and the words are read after that, and after gcdune_dirty_settle; a page that was never armed counts as written. Or it is in an
  * object that is not marked itself; that one's address is then in one of these places, and so on.
  *
  * A block that is not armed counts as written, and all that is marked in it is scanned twice. Most of these are new, and most
@@ -196,7 +196,9 @@ bool gcdune_remark_arm(bool minor)
 			change_watch(i, GCDUNE_WATCH_WHOLE, 0);
 	int error = each_run(0, end, is_to_be_armed, arm);
 
-	gcdune_dirty_settle();
+	/* Settled behind the stop that comes next. */
+	if (minor && !error)
+		gcdune_remark_gather();
 	if (!error)
 		return true;
 	disarm(0, end);
@@ -276,12 +278,13 @@ static int gather_range(uint32_t first, uint32_t last)
 	return 0;
 }
 
+void gcdune_remark_gather(void)
+{
+	each_run(0, edge(), has_marked, gather_range);
+}
+
 void gcdune_remark_push(void)
 {
-	if (!gcdune_mark_is_stopped()) {
-		each_run(0, edge(), has_marked, gather_range);
-		gcdune_dirty_settle();
-	}
 	each_run(0, edge(), has_marked, push_range);
 }
 

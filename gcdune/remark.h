@@ -15,6 +15,9 @@ unsigned gcdune_remark_unarmed(unsigned most);
 /* Blocks [FROM, TO) are about to be filled, by the calling thread in a critical section. */
 void gcdune_remark_fill(uint32_t from, uint32_t to);
 
+/* Threads run: makes clean what is to be looked through next; then gcdune_dirty_settle. A page that is not gathered is
+ * looked at in the next round. */
+void gcdune_remark_gather(void);
 /* Pushes the heap's tracked part onto the main marker, to be looked through for dirty pages: by gcdune_remark_range. */
 void gcdune_remark_push(void);
 /* By any marker beside the program that finds block I's colour other than black: before it makes that black, and scans the

@@ -2,12 +2,15 @@
  *
  * In the pause that begins a cycle the ranges are only noted (world stopped: the list is whole). Then the large ones are
  * tracked for writes, and all are read, from a copy that the kernel makes, for a library may be unmapped at any moment.
+ * What was written since is taken first and read after gcdune_dirty_settle; `written' has it meanwhile.
  * In the final pause the list is made anew; what was tracked, copied whole, and is still the same range, is read where
  * it is dirty; all else is read again.
  *
  * A range to which nothing was written all through the cycle stays tracked. Then the next one need not begin to, and a
  * minor one reads only what was written since: nothing else there can lead to anything new. Called by cycle.c and
  * roots.c. */
+#include <string.h>
+
 #include "dirty/dirty.h"
 #include "mark.h"
 #include "os.h"
@@ -20,12 +23,15 @@ struct noted {
 	bool tracked;
 	bool inherited; /* tracked already when the cycle began */
 	bool dirty;	/* some page was, in this cycle */
+	size_t bits;	/* word of `written' where those of its whole pages begin */
 };
 struct list {
 	struct noted *items;
 	size_t count, capacity, next;
 };
 static struct list noted, earlier;
+static uint64_t *written; /* taken, and not read yet */
+static size_t written_size, written_words; /* bytes there are; words of the ranges noted */
 static void *copy;
 enum { COPY = 65536 };
 /* Smaller ranges are read again faster than asked about. */
@@ -45,6 +51,16 @@ static struct noted *find_noted(struct list *list, uintptr_t begin, uintptr_t en
 	return NULL;
 }
 
+static uintptr_t page_up(uintptr_t address)
+{
+	return (address + GCDUNE_PAGE - 1) & ~(GCDUNE_PAGE - 1);
+}
+
+static uintptr_t page_down(uintptr_t address)
+{
+	return address & ~(GCDUNE_PAGE - 1);
+}
+
 static void note(uintptr_t begin, uintptr_t end)
 {
 	if (noted.count == noted.capacity) {
@@ -60,7 +76,9 @@ static void note(uintptr_t begin, uintptr_t end)
 	const struct noted *before = find_noted(&earlier, begin, end);
 	bool tracked = before && before->tracked;
 
-	noted.items[noted.count++] = (struct noted){begin, end, tracked, tracked, false};
+	noted.items[noted.count++] = (struct noted){begin, end, tracked, tracked, false, written_words};
+	if (page_down(end) > page_up(begin))
+		written_words += ((page_down(end) - page_up(begin)) / GCDUNE_PAGE + 63) / 64;
 }
 
 void gcdune_roots_note(void)
@@ -70,38 +88,61 @@ void gcdune_roots_note(void)
 	earlier = noted;
 	noted = list;
 	noted.count = noted.next = earlier.next = 0;
+	written_words = 0;
 	gcdune_roots_each_range(note);
 	gcdune_roots_threads();
 }
 
-static uintptr_t page_up(uintptr_t address)
+/* Room for a bit for each page, none of them set. */
+static bool make_room(void)
 {
-	return (address + GCDUNE_PAGE - 1) & ~(GCDUNE_PAGE - 1);
+	size_t want = written_words * sizeof *written;
+
+	if (want > written_size) {
+		uint64_t *more = gcdune_os_remap(written, written_size, want * 2);
+
+		if (!more)
+			return false;
+		written = more;
+		written_size = want * 2;
+	}
+	if (want)
+		memset(written, 0, want);
+	return true;
 }
 
-static uintptr_t page_down(uintptr_t address)
-{
-	return address & ~(GCDUNE_PAGE - 1);
-}
-
-/* Calls VISIT for the dirty pages of a tracked range. */
-static void each_dirty(struct noted *n, bool rearm, void (*visit)(uintptr_t page))
+/* Adds to `written' which pages of a tracked range were. */
+static void collect(struct noted *n, bool rearm)
 {
 	enum { PAGES = 1024 };
+	uint64_t *to = written + n->bits;
 
-	for (uintptr_t from = page_up(n->begin), to = page_down(n->end); from < to; from += PAGES * GCDUNE_PAGE) {
+	for (uintptr_t from = page_up(n->begin), end = page_down(n->end); from < end; from += PAGES * GCDUNE_PAGE) {
 		uint64_t bits[PAGES / 64] = {0};
-		size_t pages = (to - from) / GCDUNE_PAGE;
+		size_t pages = (end - from) / GCDUNE_PAGE;
 
 		pages = pages < PAGES ? pages : PAGES;
 		bool known = gcdune_dirty_take_root(from, pages, bits, rearm);
 
-		for (size_t page = 0; page < pages; page++)
-			if (!known || bits[page / 64] >> (page % 64) & 1) {
-				n->dirty = true;
-				visit(from + page * GCDUNE_PAGE);
-			}
+		for (size_t i = 0; i < (pages + 63) / 64; i++) {
+			size_t here = pages - i * 64;
+
+			if (!known)
+				bits[i] = here < 64 ? ((uint64_t)1 << here) - 1 : ~(uint64_t)0;
+			n->dirty |= bits[i] != 0;
+			*to++ |= bits[i];
+		}
 	}
+}
+
+/* Calls VISIT for each, once. */
+static void each_written(struct noted *n, void (*visit)(uintptr_t page))
+{
+	uint64_t *bits = written + n->bits;
+
+	for (uintptr_t from = page_up(n->begin), end = page_down(n->end); from < end; from += 64 * GCDUNE_PAGE, bits++)
+		for (; *bits; *bits &= *bits - 1)
+			visit(from + (unsigned)__builtin_ctzll(*bits) * GCDUNE_PAGE);
 }
 
 static bool lost_page;
@@ -138,23 +179,22 @@ static void end_tracking(struct noted *n)
 }
 
 /* Ranges may overlap, and tracking makes pages clean. So what was tracked reports first; then the others are tracked;
- * what is to be read whole is read after that. */
-void gcdune_roots_read(void)
+ * all that is to be read is read after that. */
+void gcdune_roots_arm(void)
 {
 	if (!copy)
 		copy = gcdune_os_map(COPY);
+	bool room = copy && make_room();
+
 	for (size_t i = 0; i < noted.count; i++) {
 		struct noted *n = &noted.items[i];
 
-		if (!copy)
+		if (!room)
 			n->tracked = n->inherited = false;
-		lost_page = false;
 		if (n->inherited)
-			each_dirty(n, true, heap->minor ? read_copy_of_page : ignore);
-		if (lost_page)
-			n->tracked = n->inherited = false;
+			collect(n, true);
 	}
-	if (!copy)
+	if (!room)
 		return;
 	for (size_t i = 0; i < earlier.count; i++) {
 		struct noted *n = &earlier.items[i];
@@ -172,11 +212,18 @@ void gcdune_roots_read(void)
 		if (to > from && to - from >= TRACK_PAGES * GCDUNE_PAGE)
 			n->tracked = gcdune_dirty_track_root(from, to);
 	}
-	gcdune_dirty_settle();
+}
+
+void gcdune_roots_read(void)
+{
+	if (!copy)
+		return;
 	for (size_t i = 0; i < noted.count; i++) {
 		struct noted *n = &noted.items[i];
 
 		lost_page = false;
+		if (n->inherited)
+			each_written(n, heap->minor ? read_copy_of_page : ignore);
 		if (heap->minor && n->inherited) {
 			read_part(n->begin, page_up(n->begin));
 			read_part(page_down(n->end), n->end);
@@ -193,15 +240,20 @@ static void read_page(uintptr_t page)
 	gcdune_mark_root_range(&gcdune_mark_main, page, page + GCDUNE_PAGE);
 }
 
+void gcdune_roots_gather(void)
+{
+	for (size_t i = 0; i < noted.count && gcdune_dirty_rearms(); i++)
+		if (noted.items[i].tracked)
+			collect(&noted.items[i], true);
+}
+
 void gcdune_roots_reread(void)
 {
-	if (!gcdune_dirty_rearms())
-		return;
 	for (size_t i = 0; i < noted.count; i++) {
 		if (!noted.items[i].tracked)
 			continue;
 		lost_page = false;
-		each_dirty(&noted.items[i], true, read_copy_of_page);
+		each_written(&noted.items[i], read_copy_of_page);
 		if (lost_page)
 			noted.items[i].tracked = false; /* read it whole in the pause */
 	}
@@ -218,7 +270,8 @@ void gcdune_roots_read_again(uintptr_t begin, uintptr_t end)
 	}
 	gcdune_mark_root_range(&gcdune_mark_main, n->begin, page_up(n->begin));
 	gcdune_mark_root_range(&gcdune_mark_main, page_down(n->end), n->end);
-	each_dirty(n, false, read_page);
+	collect(n, false);
+	each_written(n, read_page);
 }
 
 void gcdune_roots_forget(void)

@@ -15,11 +15,14 @@ void gcdune_roots_mark(bool minor);
 /* The same in parts, for a cycle that marks while the program runs: with the world stopped, notes which ranges are roots
  * and pushes what belongs to threads; */
 void gcdune_roots_note(void);
-/* then, while the program runs, marks from the ranges, having the large ones tracked, */
+/* then, while the program runs, has the large ones tracked, */
+void gcdune_roots_arm(void);
+/* and behind gcdune_dirty_settle marks from the ranges, */
 void gcdune_roots_read(void);
 /* and from objects of pinned kinds; */
 void gcdune_roots_pinned(void);
-/* and from what was written to tracked ranges since; */
+/* and from what was written to tracked ranges since: what the one takes the other reads, behind gcdune_dirty_settle; */
+void gcdune_roots_gather(void);
 void gcdune_roots_reread(void);
 /* and from what belongs to threads now, with the world stopped; */
 void gcdune_roots_threads(void);

@@ -239,8 +239,9 @@ static void write_json_concurrent(FILE *f)
 			(unsigned long long)d.exits, (unsigned long long)d.system_calls, (unsigned long long)d.faults,
 			(unsigned long long)d.exits_signal, (unsigned long long)d.flushes, (unsigned long long)d.upcalls,
 			(unsigned long long)d.local_flushes);
-	fprintf(f, "  \"dirty_faults\": %llu,\n  \"dirty_flushes\": %llu,\n", (unsigned long long)gcdune_dirty_faults,
-		(unsigned long long)gcdune_dirty_flushes);
+	fprintf(f, "  \"dirty_faults\": %llu,\n  \"dirty_flushes\": %llu,\n  \"dirty_exits\": %llu,\n",
+		(unsigned long long)gcdune_dirty_faults, (unsigned long long)gcdune_dirty_flushes,
+		(unsigned long long)gcdune_dirty_exits);
 	fprintf(f, "  \"dirty_source\": \"%s\",\n  \"concurrent\": {\"cycles\": %llu, \"minor\": %llu, \"gave_up\": %llu, \"dirty_pages\": %llu, "
 		   "\"dirty_pages_in_pause\": %llu",
 		gcdune_dirty_name(), (unsigned long long)concurrent_cycles, (unsigned long long)minor_cycles,

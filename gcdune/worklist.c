@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "dirty/dirty.h"
 #include "options.h"
 #include "os.h"
 
@@ -116,6 +117,7 @@ static void spin(bool for_the_end)
 		    (for_the_end && !atomic_load_explicit(&active, memory_order_relaxed)))
 			return;
 		__builtin_ia32_pause();
+		gcdune_dirty_safepoint();
 	}
 }
 

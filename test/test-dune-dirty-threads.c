@@ -94,7 +94,7 @@ static void run(int threads, int how, int rounds)
 		}
 		dune_dirty_take(base, pages * PAGE, bits);
 		if (how == ALL) {
-			CHECK_EQ(dune_flush_all(), 0);
+			CHECK(dune_flush_all() >= 0);
 		} else {
 			dune_flush_request();
 			epoch++;

@@ -210,7 +210,7 @@ static void registers_late(void)
 			dune_dirty_track(at + i * 2048 * 1024UL, PAGE);
 			CHECK(dune_protect_take(at + i * 2048 * 1024UL, PAGE, NULL) >= 0);
 		}
-		CHECK_EQ(dune_flush_all(), 0);
+		CHECK(dune_flush_all() >= 0);
 		pthread_join(thread, NULL);
 		CHECK_EQ(dune_fault_handler(at, length, NULL, NULL), 0);
 		for (int i = 0; i < 64; i++)

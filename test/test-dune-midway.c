@@ -29,7 +29,7 @@ static void *flushes(void *argument)
 {
 	(void)argument;
 	while (!stop)
-		CHECK_EQ(dune_flush_all(), 0);
+		CHECK(dune_flush_all() >= 0);
 	return NULL;
 }
 

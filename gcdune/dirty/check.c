@@ -7,7 +7,9 @@
 #include "../os.h"
 #include "dirty.h"
 
-static uint64_t *sums; /* by page of the heap; 0: none */
+static uint64_t *sums; /* by page of the heap; 0: none, DUE: wanted */
+enum { DUE = 1 };
+static bool any_due;
 static size_t npages, sums_size;
 
 static __attribute__((no_sanitize("address", "thread"))) uint64_t sum(uintptr_t page)
@@ -17,7 +19,7 @@ static __attribute__((no_sanitize("address", "thread"))) uint64_t sum(uintptr_t 
 
 	for (unsigned i = 0; i < GCDUNE_PAGE / 8; i++)
 		s = (s ^ word[i]) * 0x9e3779b97f4a7c15u + (s >> 29);
-	return s ? s : 1;
+	return s > DUE ? s : 2;
 }
 
 static size_t page_of(uintptr_t address)
@@ -52,6 +54,22 @@ void gcdune_dirty_check_track(uintptr_t begin, uintptr_t end)
 		sums[page_of(page)] = sum(page);
 }
 
+void gcdune_dirty_check_due(uintptr_t begin, uintptr_t end)
+{
+	for (uintptr_t page = begin; page < end && page_of(page) < npages; page += GCDUNE_PAGE)
+		sums[page_of(page)] = DUE;
+	any_due = true;
+}
+
+/* A write from here on leaves a trace. */
+void gcdune_dirty_check_settled(void)
+{
+	for (size_t page = 0; any_due && page < npages; page++)
+		if (sums[page] == DUE)
+			sums[page] = sum(gcdune_heap.base + page * GCDUNE_PAGE);
+	any_due = false;
+}
+
 void gcdune_dirty_check_take(uintptr_t begin, size_t pages, const uint64_t *bits, bool rearm)
 {
 	for (size_t i = 0; i < pages; i++) {
@@ -62,7 +80,7 @@ void gcdune_dirty_check_take(uintptr_t begin, size_t pages, const uint64_t *bits
 			return;
 		if (bits[i / 64] >> (i % 64) & 1)
 			sums[page] = rearm && gcdune_dirty_rearms() ? sum(address) : 0;
-		else if (!rearm && sums[page] && sums[page] != sum(address))
+		else if (!rearm && sums[page] > DUE && sums[page] != sum(address))
 			gcdune_panic("verify: page %p was written in this cycle and %s did not report it (block use %u, kind %u, "
 				     "flags %u, watch %u)",
 				     (void *)address, gcdune_dirty_name(), block_of(address)->use, block_of(address)->kind,

@@ -24,7 +24,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic bool chosen;
 static const struct gcdune_dirty_source *_Atomic source; /* NULL: always */
 static bool is_open;
-_Atomic uint64_t gcdune_dirty_faults, gcdune_dirty_flushes;
+_Atomic uint64_t gcdune_dirty_faults, gcdune_dirty_flushes, gcdune_dirty_exits;
 
 static bool try(const struct gcdune_dirty_source *candidate, char *why, size_t size)
 {
@@ -122,8 +122,27 @@ bool gcdune_dirty_keeps(void)
 	return source && source->keeps;
 }
 
+/* What a call costs its thread in exits from the guest. */
+static uint64_t exits_so_far(void)
+{
+	return gcdune_dune.thread_exits ? gcdune_dune.thread_exits() : 0;
+}
+
+static void count_exits(const uint64_t *before)
+{
+	uint64_t n = exits_so_far() - *before;
+
+	if (n)
+		gcdune_dirty_exits += n;
+}
+
+/* The block's exits are tracking's. */
+#define COUNTED __attribute__((cleanup(count_exits), unused)) uint64_t before = exits_so_far()
+
 int gcdune_dirty_begin(uintptr_t begin, uintptr_t end)
 {
+	COUNTED;
+
 	if (!source)
 		return -ENOTSUP;
 	if (!is_open) {
@@ -145,29 +164,36 @@ static pthread_mutex_t checking = PTHREAD_MUTEX_INITIALIZER;
 
 int gcdune_dirty_track(uintptr_t begin, uintptr_t end)
 {
+	COUNTED;
+
 	if (gcdune_options.verify < 2)
 		return source->track(begin, end);
 	pthread_mutex_lock(&checking);
 	int error = source->track(begin, end);
 
-	if (!error) {
-		gcdune_dirty_settle();
-		gcdune_dirty_check_track(begin, end);
-	}
+	if (!error)
+		(source->settle ? gcdune_dirty_check_due : gcdune_dirty_check_track)(begin, end);
 	pthread_mutex_unlock(&checking);
 	return error;
 }
 
 void gcdune_dirty_gather(uintptr_t begin, uintptr_t end)
 {
+	COUNTED;
+
 	if (source && source->gather)
 		(void)source->gather(begin, end);
 }
 
 void gcdune_dirty_settle(void)
 {
-	if (source && source->settle)
-		source->settle();
+	COUNTED;
+
+	if (!source || !source->settle)
+		return;
+	source->settle();
+	if (gcdune_options.verify > 1)
+		gcdune_dirty_check_settled();
 }
 
 static void set_all(size_t pages, uint64_t *bits)
@@ -179,6 +205,7 @@ static void set_all(size_t pages, uint64_t *bits)
 
 void gcdune_dirty_take(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm)
 {
+	COUNTED;
 	bool check = gcdune_options.verify > 1;
 
 	if (check)
@@ -195,12 +222,16 @@ void gcdune_dirty_take(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm
 
 void gcdune_dirty_mark(uintptr_t begin, uintptr_t end)
 {
+	COUNTED;
+
 	if (is_open)
 		source->mark(begin, end);
 }
 
 void gcdune_dirty_end(uintptr_t begin, uintptr_t end)
 {
+	COUNTED;
+
 	source->end(begin, end);
 	if (gcdune_options.verify > 1)
 		gcdune_dirty_check_end(begin, end);
@@ -208,16 +239,22 @@ void gcdune_dirty_end(uintptr_t begin, uintptr_t end)
 
 bool gcdune_dirty_track_root(uintptr_t begin, uintptr_t end)
 {
+	COUNTED;
+
 	return source && source->anywhere && source->attach(begin, end) == 0 && source->track(begin, end) == 0;
 }
 
 bool gcdune_dirty_take_root(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm)
 {
+	COUNTED;
+
 	return source && is_open && source->take(begin, pages, bits, rearm) == 0;
 }
 
 void gcdune_dirty_end_root(uintptr_t begin, uintptr_t end)
 {
+	COUNTED;
+
 	source->end(begin, end);
 }
 

@@ -9,6 +9,7 @@
 #ifndef GCDUNE_DIRTY_H
 #define GCDUNE_DIRTY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,6 +52,19 @@ extern const struct gcdune_dirty_source gcdune_dirty_uffd, gcdune_dirty_softdirt
 /* Write faults that sources of this process have handled themselves (mprotect, dune-fault); flushes of all processors
  * that they have asked for (dune, dune-fault). */
 extern _Atomic uint64_t gcdune_dirty_faults, gcdune_dirty_flushes __attribute__((visibility("hidden")));
+/* Exits from the guest that tracking has caused, in Dune mode: what the functions below cost the threads that called them,
+ * by each thread's own counter, and one for each thread that was interrupted for a flush. */
+extern _Atomic uint64_t gcdune_dirty_exits __attribute__((visibility("hidden")));
+
+/* Where threads that allocate come by: what was made clean waits for them to flush (gather.c). */
+extern _Atomic bool gcdune_dirty_wanted __attribute__((visibility("hidden")));
+void gcdune_dirty_come_by(void);
+
+static inline void gcdune_dirty_safepoint(void)
+{
+	if (__builtin_expect(atomic_load_explicit(&gcdune_dirty_wanted, memory_order_relaxed), 0))
+		gcdune_dirty_come_by();
+}
 
 /* Whether there is a source other than `always'. The first call looks for one (GCDUNE_DIRTY) and tries it out. */
 bool gcdune_dirty_usable(void);
@@ -79,7 +93,8 @@ void gcdune_dirty_take(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm
 void gcdune_dirty_mark(uintptr_t begin, uintptr_t end);
 void gcdune_dirty_end(uintptr_t begin, uintptr_t end);
 
-/* The same for memory elsewhere; no gather. False: it cannot be tracked. */
+/* The same for memory elsewhere; no gather. What was taken with REARM is read after gcdune_dirty_settle. False: it cannot be
+ * tracked. */
 bool gcdune_dirty_track_root(uintptr_t begin, uintptr_t end);
 bool gcdune_dirty_take_root(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm);
 void gcdune_dirty_end_root(uintptr_t begin, uintptr_t end);
@@ -92,6 +107,9 @@ const char *gcdune_dirty_selftest(const struct gcdune_dirty_source *source);
 /* check.c: GCDUNE_VERIFY=2. What the memory itself says, page by page, against the source. */
 void gcdune_dirty_check_begin(uintptr_t end);
 void gcdune_dirty_check_track(uintptr_t begin, uintptr_t end);
+/* The same for sources whose pages are clean only once that is settled: then. */
+void gcdune_dirty_check_due(uintptr_t begin, uintptr_t end);
+void gcdune_dirty_check_settled(void);
 void gcdune_dirty_check_take(uintptr_t begin, size_t pages, const uint64_t *bits, bool rearm);
 void gcdune_dirty_check_end(uintptr_t begin, uintptr_t end);
 void gcdune_dirty_check_forget(void);

@@ -42,11 +42,6 @@ static int on_fault(const struct dune_fault *fault, void *argument)
 	return 0;
 }
 
-static int open_source(void)
-{
-	return gcdune_dune_active() ? 0 : -ENOTSUP;
-}
-
 static void close_source(void)
 {
 	for (unsigned i = 0; i < RANGES; i++) {
@@ -116,7 +111,7 @@ const struct gcdune_dirty_source gcdune_dirty_dune_fault = {
 	.name = "dune-fault",
 	.rearms = true,
 	.keeps = true,
-	.open = open_source,
+	.open = gcdune_gather_open,
 	.close = close_source,
 	.begin = gcdune_gather_begin,
 	.attach = attach,

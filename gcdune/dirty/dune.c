@@ -4,16 +4,9 @@
  *
  * Nothing is needed to stop tracking, or for pages about to be filled: a write costs what it costs anyway. Called through
  * dirty.c. */
-#include <errno.h>
-
 #include "dirty.h"
 #include "gather.h"
 #include "library.h"
-
-static int open_source(void)
-{
-	return gcdune_dune_active() ? 0 : -ENOTSUP;
-}
 
 static int attach(uintptr_t begin, uintptr_t end)
 {
@@ -48,7 +41,7 @@ const struct gcdune_dirty_source gcdune_dirty_dune = {
 	.anywhere = true,
 	.rearms = true,
 	.keeps = true,
-	.open = open_source,
+	.open = gcdune_gather_open,
 	.close = gcdune_gather_forget,
 	.begin = gcdune_gather_begin,
 	.attach = attach,

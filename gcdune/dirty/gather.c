@@ -4,15 +4,17 @@
  * and then writes without a trace until it has flushed. So nothing that was made clean may be read, and taken to be what
  * the page holds, before every thread has flushed: a write before its flush is in what is read then, a later one leaves a
  * trace. Hence three steps: make clean (gcdune_gather, or track); settle, which returns when each thread has flushed or
- * is where it will before it runs on (dune_flush_all); read. In the pause nothing is made clean, so nothing is flushed:
+ * is where it will before it runs on (dune_flush_done, dune_flush_all); read. In the pause nothing is made clean, so nothing is flushed:
  * stopped threads' writes have left their traces, as a processor sets the bit before it writes.
  *
- * Why not at safepoints (dune_flush_check): bits are made clean while the program runs, where a thread may not come to one
- * for long, or is in a blocking region and comes to none. And a stopped thread waits in a system call, behind which it flushes
- * by itself.
+ * Who flushes. Making clean raises dune's epoch, so whoever comes back from the monitor from then on flushes on its way: from a
+ * system call, or from the signal that stopped it. So behind a stop nothing is left to do but for threads that were not
+ * stopped, and the settle that follows one finds that. Else threads that allocate are asked to flush when they next
+ * come by (gcdune_dirty_safepoint), which costs no exit, and settle waits for a moment. Who has not come by then, or
+ * computes in a blocking region, is interrupted. That each thread has flushed is never concluded from where it was
+ * stopped or has come by: it is read from what its vCPU did (dune_flush_done).
  *
- * One flush is an interruption of every running thread, so it is one for a whole look at the heap (dirty.h: gather), not
- * one for each range that a marker takes. `pending' has what was gathered and not yet taken, a bit for each page of the
+ * It is one settle for a whole look at the heap (dirty.h: gather), not one for each range that a marker takes. `pending' has what was gathered and not yet taken, a bit for each page of the
  * heap; markers take bits of their own ranges, which may share words. What no marker takes stays, and is reported again:
  * too much, never too little. */
 #include "gather.h"
@@ -21,6 +23,7 @@
 #include <string.h>
 
 #include "../heap.h"
+#include "../options.h"
 #include "../os.h"
 #include "dirty.h"
 #include "library.h"
@@ -31,6 +34,15 @@ static uint64_t *pending;
 static size_t pending_size; /* bytes */
 static bool gathered;	    /* takes find everything in `pending' */
 static bool unsettled;
+static uint64_t epoch; /* to be flushed for, if unsettled */
+static unsigned cores;
+_Atomic bool gcdune_dirty_wanted;
+
+static void made_clean(void)
+{
+	unsettled = true;
+	epoch = gcdune_dune.flush_request();
+}
 
 static bool make_room(size_t pages)
 {
@@ -65,7 +77,8 @@ int gcdune_gather(gcdune_harvest_fn *take, uintptr_t begin, uintptr_t end)
 			gathered = false;
 			return (int)found;
 		}
-		unsettled |= found > 0;
+		if (found > 0)
+			made_clean();
 		for (size_t i = 0; found && i < (pages + 63) / 64; i++) {
 			size_t at = page + i * 64;
 
@@ -81,23 +94,60 @@ int gcdune_gather(gcdune_harvest_fn *take, uintptr_t begin, uintptr_t end)
 
 int gcdune_gather_track(gcdune_harvest_fn *take, uintptr_t begin, uintptr_t end)
 {
-	int error = gcdune_dune.dirty_track((void *)begin, end - begin);
+	/* What has no entry was not written yet, and writing to it will make one. dune-fault needs them, and large ones are to
+	 * become small. */
+	bool entries = take != gcdune_dune.dirty_take || gcdune_options.hugepages == GCDUNE_HUGE_ON;
+	int error = entries ? gcdune_dune.dirty_track((void *)begin, end - begin) : 0;
+	long found = error ? error : take((void *)begin, end - begin, NULL);
 
-	if (!error && take((void *)begin, end - begin, NULL))
-		unsettled = true;
-	return error;
+	if (found > 0)
+		made_clean();
+	return found < 0 ? (int)found : 0;
 }
 
 static void flush(void)
 {
+	int interrupted;
+
 	gcdune_dirty_flushes++;
-	gcdune_dune.flush_all();
+	interrupted = gcdune_dune.flush_all();
+	gcdune_dirty_exits += interrupted > 0 ? (uint64_t)interrupted : 0; /* those of other threads */
+}
+
+void gcdune_dirty_come_by(void)
+{
+	uint64_t before = gcdune_dune.thread_exits();
+
+	gcdune_dune.flush_check();
+	gcdune_dirty_exits += gcdune_dune.thread_exits() - before;
 }
 
 void gcdune_gather_settle(void)
 {
-	if (unsettled)
-		flush();
+	enum { PATIENCE = 500 /* us */ };
+
+	if (!unsettled)
+		return;
+	/* With one processor nobody comes by while we wait, before the system lets them. */
+	uint64_t patience = gcdune_options.settle ? gcdune_options.settle : cores > 1 ? PATIENCE : 0;
+
+	if (!gcdune_dune.flush_done(epoch)) {
+		bool done = false;
+
+		if (patience) {
+			uint64_t until = gcdune_os_now() + patience * 1000;
+
+			gcdune_dirty_wanted = true;
+			do {
+				for (unsigned i = 0; i < 64; i++)
+					__builtin_ia32_pause();
+				done = gcdune_dune.flush_done(epoch);
+			} while (!done && gcdune_os_now() < until);
+			gcdune_dirty_wanted = false;
+		}
+		if (!done)
+			flush();
+	}
 	unsettled = false;
 }
 
@@ -141,12 +191,21 @@ int gcdune_gather_take(gcdune_harvest_fn *take, gcdune_harvest_fn *peek, uintptr
 
 		if (found < 0)
 			return (int)found;
-		if (rearm && found)
+		if (rearm && found && heap)
 			flush();
+		else if (rearm && found)
+			made_clean();
 	}
 	if (heap)
 		take_pending(begin, pages, bits, rearm);
 	return 0;
+}
+
+int gcdune_gather_open(void)
+{
+	if (!cores)
+		cores = gcdune_os_cores();
+	return gcdune_dune_active() ? 0 : -ENOTSUP;
 }
 
 void gcdune_gather_begin(void)
@@ -160,4 +219,5 @@ void gcdune_gather_forget(void)
 	pending = NULL;
 	pending_size = 0;
 	gathered = unsettled = false;
+	gcdune_dirty_wanted = false;
 }

@@ -19,6 +19,8 @@ void gcdune_gather_settle(void);
 /* The sources' take. */
 int gcdune_gather_take(gcdune_harvest_fn *take, gcdune_harvest_fn *peek, uintptr_t begin, size_t pages, uint64_t *bits,
 		       bool rearm);
+/* The sources' open. */
+int gcdune_gather_open(void);
 /* A cycle begins: what is taken has not been gathered. What is left of earlier gathers is still reported. */
 void gcdune_gather_begin(void);
 /* The source closes, or the child of a fork starts. */

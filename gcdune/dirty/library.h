@@ -15,6 +15,10 @@
 	F(is_active)                                                                                                   \
 	F(statistics)                                                                                                  \
 	F(flush_all)                                                                                                   \
+	F(flush_request)                                                                                               \
+	F(flush_check)                                                                                                 \
+	F(flush_done)                                                                                                  \
+	F(thread_exits)                                                                                                \
 	F(dirty_track)                                                                                                 \
 	F(dirty_take)                                                                                                  \
 	F(dirty_peek)                                                                                                  \
