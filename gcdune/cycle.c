@@ -58,7 +58,8 @@ static void event(enum gcdune_event what)
 static struct gcdune_pause pause_record;
 static struct gcdune_cycle_record cycle_record;
 static uint64_t last_ns;
-static uint64_t stopped_ns; /* pauses of this cycle that are over */
+static uint64_t stopped_ns; /* pauses of this cycle that are over, in processor time: see worked */
+static uint64_t stop_cpu;   /* of who collects, when it asked for the stop */
 
 static void phase_over(enum gcdune_phase phase)
 {
@@ -82,8 +83,18 @@ static void concurrent_over(enum gcdune_concurrent_phase phase)
 	}
 }
 
+/* What the stop has taken so far, without what others had of the processor meanwhile: on a busy machine that is most of it,
+ * and says nothing about the next one. */
+static uint64_t worked(void)
+{
+	uint64_t took = gcdune_os_now() - gcdune_stats_start() - pause_record.start_ns, cpu = gcdune_os_thread_time() - stop_cpu;
+
+	return took < cpu ? took : cpu;
+}
+
 static void on_stop(void)
 {
+	stop_cpu = gcdune_os_thread_time();
 	last_ns = gcdune_os_now();
 	memset(&pause_record, 0, sizeof pause_record);
 	pause_record.start_ns = last_ns - gcdune_stats_start();
@@ -112,10 +123,8 @@ static void resume(enum gcdune_cycle_reason reason, enum gcdune_stop_kind kind)
 	gcdune_stop_release();
 	last_ns = gcdune_os_now();
 	gcdune_stats_pause(&pause_record);
-	uint64_t took = last_ns - pause_record.start_ns - gcdune_stats_start();
-
-	gcdune_live_pause(took);
-	stopped_ns += took;
+	gcdune_live_pause(last_ns - pause_record.start_ns - gcdune_stats_start());
+	stopped_ns += worked();
 	gcdune_cycle_unlock();
 }
 
@@ -296,8 +305,7 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			heap->leaf_bytes = minor ? heap->leaf_bytes + marked.leaf_bytes : marked.leaf_bytes;
 			heap->young_bytes = marked.young_bytes;
 			cpu = gcdune_os_thread_time() - cpu;
-			gcdune_form_used(last_ns - gcdune_stats_start() - pause_record.start_ns, stopped_ns, cpu,
-					 concurrent, minor);
+			gcdune_form_used(worked(), stopped_ns, cpu, concurrent, minor);
 			gcdune_mark_end(
 				gcdune_pacer_cycle_end(concurrent, gcdune_form_minor_next(again), marked.bytes, cpu));
 			gcdune_sweep_begin();
@@ -456,7 +464,7 @@ void gcdune_cycle_collect(enum gcdune_cycle_reason reason)
 }
 
 /* Sleeps are short enough not to count as pauses and long enough to be slept. */
-enum { SLEEP_LEAST = 50000, SLEEP_MOST = 400000 };
+enum { SLEEP_LEAST = 50000, SLEEP_MOST = 200000 };
 
 void gcdune_cycle_throttle(struct gcdune_thread *thread, unsigned times)
 {

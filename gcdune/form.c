@@ -53,8 +53,7 @@ void gcdune_form_used(uint64_t ns, uint64_t before_ns, uint64_t cpu, bool concur
 	} else {
 		beside_ns -= beside_ns / 64;
 		pauses_ns -= pauses_ns / 64;
-		/* Processor time: what others took of it meanwhile says nothing about the next one. */
-		stop_ns = (stop_ns * 3 + MIN(ns, cpu) * 1024 / ((weight >> 10) + BASE)) / 4;
+		stop_ns = (stop_ns * 3 + ns * 1024 / ((weight >> 10) + BASE)) / 4;
 	}
 }
 
@@ -168,5 +167,5 @@ bool gcdune_form_minor_here(enum gcdune_cycle_reason reason)
 		return false;
 	if (reason == GCDUNE_CYCLE_TORTURE)
 		return true;
-	return reason == GCDUNE_CYCLE_BUDGET && minor_ns < MINOR_LONG && stop_for(0) < 2 * MINOR_LONG && few_unarmed();
+	return reason == GCDUNE_CYCLE_BUDGET && minor_ns < MINOR_LONG && stop_for(0) < MINOR_LONG && few_unarmed();
 }

@@ -529,7 +529,7 @@ void gcdune_mark_end(bool apart)
  * had. */
 bool gcdune_mark_assist(unsigned some)
 {
-	enum { LONG = 3 * 150000 }; /* of the counter's ticks, some 3 for each ns; the clock costs more than it measures */
+	enum { LONG = 3 * 60000 }; /* of the counter's ticks, some 3 for each ns; the clock costs more than it measures */
 	uint64_t begin = __builtin_ia32_rdtsc();
 	struct gcdune_segment *segment = gcdune_worklist_try();
 	struct gcdune_marker m;
