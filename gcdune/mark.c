@@ -577,9 +577,6 @@ static void check_root(uintptr_t address, const uintptr_t *word)
 		     gcdune_roots_place(), (void *)ref.object, ref.block->kind, gcdune_ref_size(&ref));
 }
 
-/* A word that equals the start of a slot may also be a pointer one past the end of the object before it, if that fills
- * its slot; a root may be all that holds that one. (Were this done for every slot, a dropped tree would live as long as
- * a pointer to the object that happened to be allocated next: GCBench's stretch tree does.) */
 __attribute__((no_sanitize("address", "thread"))) void gcdune_mark_root_range(struct gcdune_marker *m, uintptr_t begin,
 									      uintptr_t end)
 {
@@ -600,11 +597,7 @@ __attribute__((no_sanitize("address", "thread"))) void gcdune_mark_root_range(st
 			if (__builtin_expect(gcdune_mark_check_roots, 0))
 				check_root(w, word);
 			gcdune_marker_push(m, w | GCDUNE_ENTRY_ROOT);
-			if (w & (GCDUNE_GRANULE - 1) || w == base)
-				continue;
-			const struct gcdune_block *before = &heap->blocks[(w - 1 - base) >> GCDUNE_BLOCK_SHIFT];
-
-			if (!(before->flags & GCDUNE_BLOCK_EXACT) && before->granules != 0)
+			if (!gcdune_mark_may_end(w))
 				continue;
 			if (__builtin_expect(gcdune_mark_check_roots, 0))
 				check_root(w - 1, word);

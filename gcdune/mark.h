@@ -72,6 +72,19 @@ void gcdune_mark_end(bool apart);
 
 /* Words of a range of roots; aligned. */
 void gcdune_mark_root_range(struct gcdune_marker *marker, uintptr_t begin, uintptr_t end);
+/* A word that equals the start of a slot may also be a pointer one past the end of the object before it, if that fills
+ * its slot; a root may be all that holds that one. (Were this done for every slot, a dropped tree would live as long as
+ * a pointer to the object that happened to be allocated next: GCBench's stretch tree does.) */
+static inline bool gcdune_mark_may_end(uintptr_t word)
+{
+	uintptr_t base = gcdune_heap.base;
+
+	if (word & (GCDUNE_GRANULE - 1) || word == base)
+		return false;
+	const struct gcdune_block *before = &gcdune_heap.blocks[(word - 1 - base) >> GCDUNE_BLOCK_SHIFT];
+
+	return before->flags & GCDUNE_BLOCK_EXACT || before->granules == 0;
+}
 /* An object that must live, by its start. */
 void gcdune_mark_object(void *object);
 /* What the object at REF points to, not itself; without pointers into itself if IGNORE_SELF. */

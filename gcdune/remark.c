@@ -305,19 +305,41 @@ size_t gcdune_remark_count(void)
 
 /* Nearly all that is found here is marked already. So states are asked first, a batch at a time to have their cache misses
  * together, and only what is not marked goes the way of the marker, which fetches the object too. */
+enum { BATCH = 64 };
+
+static void push_unmarked(struct gcdune_marker *m, uintptr_t *words, unsigned candidates, uint64_t flag)
+{
+	const uint8_t *state[BATCH];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < candidates; i++) {
+		struct gcdune_ref ref;
+
+		if (!gcdune_resolve(words[i], &ref))
+			continue;
+		__builtin_prefetch(ref.state, 0);
+		words[n] = words[i];
+		state[n++] = ref.state;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t now = __atomic_load_n(state[i], __ATOMIC_RELAXED);
+
+		if (now == m->white || now == m->young || now == GCDUNE_COLOR_KEY)
+			gcdune_marker_push(m, words[i] | flag);
+	}
+}
+
 static __attribute__((no_sanitize("address", "thread"))) void scan_part(struct gcdune_marker *m, uintptr_t from,
 									  uintptr_t to)
 {
-	enum { BATCH = 64 };
-	uintptr_t words[BATCH];
-	const uint8_t *state[BATCH];
 	const uintptr_t *word = (const uintptr_t *)from, *end = (const uintptr_t *)to;
 	const uintptr_t base = heap->base;
 	const size_t size = heap->size;
+	uintptr_t words[BATCH];
 
 	while (word < end) {
 		const uintptr_t *stop = end - word > BATCH ? word + BATCH : end;
-		unsigned candidates = 0, n = 0;
+		unsigned candidates = 0;
 
 		/* Without a branch: whether a word is an address is anyone's guess. */
 		for (; word < stop; word++) {
@@ -326,21 +348,34 @@ static __attribute__((no_sanitize("address", "thread"))) void scan_part(struct g
 			words[candidates] = w;
 			candidates += w - base < size;
 		}
-		for (unsigned i = 0; i < candidates; i++) {
-			struct gcdune_ref ref;
+		push_unmarked(m, words, candidates, 0);
+	}
+}
 
-			if (!gcdune_resolve(words[i], &ref))
+__attribute__((no_sanitize("address", "thread"))) void gcdune_remark_root_range(uintptr_t from, uintptr_t to)
+{
+	struct gcdune_marker *m = &gcdune_mark_main;
+	const uintptr_t *word = (const uintptr_t *)((from + 7) & ~(uintptr_t)7), *end = (const uintptr_t *)(to & ~(uintptr_t)7);
+	uintptr_t words[BATCH];
+
+	if (gcdune_mark_check_roots) {
+		gcdune_mark_root_range(m, from, to);
+		return;
+	}
+	m->source = NULL;
+	while (word < end) {
+		unsigned candidates = 0;
+
+		for (; word < end && candidates <= BATCH - 2; word++) {
+			uintptr_t w = *word;
+
+			if (w - heap->base > heap->size)
 				continue;
-			__builtin_prefetch(ref.state, 0);
-			words[n] = words[i];
-			state[n++] = ref.state;
+			words[candidates++] = w;
+			if (gcdune_mark_may_end(w))
+				words[candidates++] = w - 1;
 		}
-		for (unsigned i = 0; i < n; i++) {
-			uint8_t now = __atomic_load_n(state[i], __ATOMIC_RELAXED);
-
-			if (now == m->white || now == m->young || now == GCDUNE_COLOR_KEY)
-				gcdune_marker_push(m, words[i]);
-		}
+		push_unmarked(m, words, candidates, GCDUNE_ENTRY_ROOT);
 	}
 }
 

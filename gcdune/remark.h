@@ -31,6 +31,8 @@ void gcdune_remark_stopped(void);
 /* How many pages were found dirty since last asked. */
 size_t gcdune_remark_count(void);
 
+/* gcdune_mark_root_range where nearly all that the roots lead to is marked. */
+void gcdune_remark_root_range(uintptr_t begin, uintptr_t end);
 /* Scans marked objects whose callbacks wait for the world to be stopped. It is. They may look at memory that is not the
  * heap's, so all of them are called, in a minor cycle too. */
 void gcdune_remark_callbacks(void);

@@ -14,6 +14,7 @@
 #include "dirty/dirty.h"
 #include "mark.h"
 #include "os.h"
+#include "remark.h"
 #include "roots-parts.h"
 
 static struct gcdune_heap *const heap = &gcdune_heap;
@@ -237,7 +238,7 @@ void gcdune_roots_read(void)
 
 static void read_page(uintptr_t page)
 {
-	gcdune_mark_root_range(&gcdune_mark_main, page, page + GCDUNE_PAGE);
+	gcdune_remark_root_range(page, page + GCDUNE_PAGE);
 }
 
 void gcdune_roots_gather(void)
@@ -265,11 +266,11 @@ void gcdune_roots_read_again(uintptr_t begin, uintptr_t end)
 
 	gcdune_roots_count += end - begin;
 	if (!n || !n->tracked) {
-		gcdune_mark_root_range(&gcdune_mark_main, begin, end);
+		gcdune_remark_root_range(begin, end);
 		return;
 	}
-	gcdune_mark_root_range(&gcdune_mark_main, n->begin, page_up(n->begin));
-	gcdune_mark_root_range(&gcdune_mark_main, page_down(n->end), n->end);
+	gcdune_remark_root_range(n->begin, page_up(n->begin));
+	gcdune_remark_root_range(page_down(n->end), n->end);
 	collect(n, false);
 	each_written(n, read_page);
 }
