@@ -238,6 +238,7 @@ static void *take_freed_at_once(size_t size, unsigned kind)
 		return NULL;
 	void *object = NULL;
 
+	gcdune_dirty_safepoint();
 	gcdune_critical_enter(thread);
 	/* Asked again: a collection in between gives the slots back to their blocks. */
 	if (cache->runs[cls].freed) {
