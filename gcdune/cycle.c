@@ -487,6 +487,9 @@ void gcdune_cycle_throttle(struct gcdune_thread *thread, unsigned times)
 	gcdune_stats_lost(thread, GCDUNE_LOST_SLEEP, begin, thread->awake_at);
 }
 
+/* So many times as long as it ran: half an allowance ahead (pacer.c). */
+enum { SLEEP_AFTER_HELP = 8 };
+
 void gcdune_cycle_due(struct gcdune_thread *thread)
 {
 	unsigned sleep;
@@ -495,7 +498,7 @@ void gcdune_cycle_due(struct gcdune_thread *thread)
 		gcdune_cycle_collect(GCDUNE_CYCLE_BUDGET);
 		return;
 	}
-	unsigned debt = gcdune_pacer_debt(&sleep);
+	unsigned debt = gcdune_pacer_debt(&sleep), marked = 0;
 
 	if (thread->critical || gcdune_cycle_locked_here())
 		return;
@@ -503,13 +506,13 @@ void gcdune_cycle_due(struct gcdune_thread *thread)
 		uint64_t begin = gcdune_os_now();
 
 		gcdune_critical_enter(thread);
-		bool helped = gcdune_mark_assist(debt);
-
+		marked = gcdune_mark_assist(debt);
 		gcdune_critical_leave(thread);
-		if (helped)
+		if (marked)
 			gcdune_stats_lost(thread, GCDUNE_LOST_ASSIST, begin, gcdune_os_now());
 	}
-	if (sleep)
+	/* Who has marked more than it allocates brings the end nearer than a sleep would. */
+	if (sleep > (debt && marked >= debt / 2 ? SLEEP_AFTER_HELP : 0))
 		gcdune_cycle_throttle(thread, sleep);
 }
 

@@ -525,9 +525,9 @@ void gcdune_mark_end(bool apart)
 /* ---- Assists ---- */
 
 /* A thread of the program marks a little: SOME objects of a segment that another marker gave away, or fewer, for some
- * objects take long. In a critical section, so that the pause does not find it half done. False: there was nothing to be
+ * objects take long. In a critical section, so that the pause does not find it half done. 0: there was nothing to be
  * had. */
-bool gcdune_mark_assist(unsigned some)
+unsigned gcdune_mark_assist(unsigned some)
 {
 	enum { LONG = 3 * 60000 }; /* of the counter's ticks, some 3 for each ns; the clock costs more than it measures */
 	uint64_t begin = __builtin_ia32_rdtsc();
@@ -535,7 +535,7 @@ bool gcdune_mark_assist(unsigned some)
 	struct gcdune_marker m;
 
 	if (!segment)
-		return false;
+		return 0;
 	memset(&m, 0, sizeof m);
 	set_colors(&m);
 	m.assist = true;
@@ -550,6 +550,9 @@ bool gcdune_mark_assist(unsigned some)
 			break;
 		visit_burst(&m);
 	}
+
+	unsigned marked = (unsigned)m.objects;
+
 	add_up(&m);
 	while (m.below) {
 		segment = m.below;
@@ -560,7 +563,7 @@ bool gcdune_mark_assist(unsigned some)
 		gcdune_segment_give(m.spare);
 	m.segment->count = (uint64_t)(m.top - m.segment->entries);
 	gcdune_worklist_leave(m.segment);
-	return true;
+	return marked;
 }
 
 /* ---- Roots and single objects ---- */

@@ -92,8 +92,9 @@ void gcdune_mark_children(const struct gcdune_ref *ref, bool ignore_self);
 /* Allocated, and not marked (so far) in this collection. */
 bool gcdune_mark_is_dead(const void *object);
 
-/* A thread of the program marks about SOME objects; critical section. False: there was nothing for it to do. */
-bool gcdune_mark_assist(unsigned some);
+/* A thread of the program marks about SOME objects; critical section. How many it did; few or none: there was little
+ * for it to do, or it took long. */
+unsigned gcdune_mark_assist(unsigned some);
 /* Scans the marked objects of a block, calling AFTER_EACH after each. World stopped. */
 void gcdune_mark_rescan_block(struct gcdune_marker *marker, uint32_t index, void (*after_each)(void));
 
