@@ -17,7 +17,6 @@
 #define _GNU_SOURCE
 #include "mark.h"
 
-#include <pthread.h>
 #include <string.h>
 
 #include "options.h"
