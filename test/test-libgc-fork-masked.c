@@ -14,10 +14,11 @@
 
 #include "expect.h"
 
-static volatile int stop;
+static volatile int stop, begun;
 
 static void *allocates(void *arg)
 {
+	begun = 1;
 	while (!stop)
 		for (int i = 0; i < 40; i++)
 			if (!GC_MALLOC(48))
@@ -31,6 +32,8 @@ int main(void)
 
 	GC_INIT();
 	CHECK(pthread_create(&thread, NULL, allocates, NULL) == 0);
+	while (!begun) /* it holds no lock of ASan's allocator any more when this one forks */
+		usleep(1000);
 	for (int i = 0; i < 40; i++) {
 		sigset_t all, before;
 		int status;

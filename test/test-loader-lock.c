@@ -8,7 +8,7 @@
 
 #include "check.h"
 
-static volatile int stop;
+static volatile int stop, begun;
 static char stack[65536] __attribute__((aligned(16)));
 
 static int inside(struct dl_phdr_info *info, size_t size, void *arg)
@@ -35,6 +35,7 @@ static void *in_callbacks(void *arg)
 {
 	struct target **root = malloc(sizeof(*root));
 
+	begun = true;
 	while (!stop) {
 		dl_iterate_phdr(inside, root);
 		sleep_ms(1); /* that lock is not fair */
@@ -46,6 +47,9 @@ static void *in_callbacks(void *arg)
 int main(void)
 {
 	pthread_t thread = thread_start(in_callbacks, NULL);
+
+	while (!begun) /* it holds no lock of ASan's allocator any more when this one forks */
+		sleep_ms(1);
 
 	for (size_t i = 0; i < rounds(2000, 200); i++) {
 		struct target *t = target_new(i);
