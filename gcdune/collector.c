@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 
 #include "cycle.h"
+#include "options.h"
 #include "os.h"
 #include "place.h"
 #include "thread.h"
@@ -41,7 +42,7 @@ bool gcdune_collector_ready(void)
 		return true;
 	pthread_mutex_lock(&making);
 	maker = (uintptr_t)pthread_self();
-	if (!exists && gcdune_os_thread_make(gcdune_collector_main) == 0)
+	if (!exists && gcdune_os_thread_make(gcdune_collector_main, gcdune_options.signal) == 0)
 		atomic_store_explicit(&exists, true, memory_order_release);
 	maker = 0;
 	pthread_mutex_unlock(&making);

@@ -349,7 +349,7 @@ void *gcdune_mark_helper(void *arg)
 
 static void make_helpers(unsigned want)
 {
-	while (helpers < want && gcdune_os_thread_make(gcdune_mark_helper) == 0) /* fewer markers do as well */
+	while (helpers < want && gcdune_os_thread_make(gcdune_mark_helper, gcdune_options.signal) == 0) /* fewer markers do as well */
 		helpers++;
 }
 

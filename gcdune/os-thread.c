@@ -21,21 +21,27 @@ static void begun(void)
 		gcdune_os_futex_wake(&beginning, INT32_MAX);
 }
 
-int gcdune_os_thread_make(void *(*main)(void *))
+int gcdune_os_thread_make(void *(*main)(void *), int stop_signal)
 {
 	pthread_t thread;
 	pthread_attr_t attr;
-	sigset_t all, before;
+	sigset_t all, but_stop, before;
 	int error = EAGAIN;
 
+	/* No handler forks in between. But a thread that is stopped may hold a lock of libc's that is waited for here: a stop
+	 * must not wait for us. */
 	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before); /* no handler forks in between; the new thread gets no signals */
+	but_stop = all;
+	sigdelset(&but_stop, stop_signal);
+	pthread_sigmask(SIG_SETMASK, &but_stop, &before);
 	atomic_fetch_add(&beginning, 1);
 	if (!atomic_load(&forking)) {
 		pthread_attr_init(&attr);
 		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 		pthread_attr_setstacksize(&attr, 256 << 10);
-		error = pthread_create(&thread, &attr, main, NULL);
+		error = pthread_attr_setsigmask_np(&attr, &all);
+		if (!error)
+			error = pthread_create(&thread, &attr, main, NULL);
 		pthread_attr_destroy(&attr);
 	}
 	if (error)

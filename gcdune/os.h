@@ -73,8 +73,9 @@ void gcdune_os_futex_wait(const void *word, uint32_t value);
 void gcdune_os_futex_wait_for(const void *word, uint32_t value, uint64_t ns);
 void gcdune_os_futex_wake(const void *word, int waiters);
 
-/* A detached thread of the collector's own, with all signals blocked; 0 or a negative errno, -EAGAIN beside a fork. */
-int gcdune_os_thread_make(void *(*main)(void *));
+/* A detached thread of the collector's own, with all signals blocked; 0 or a negative errno, -EAGAIN beside a fork.
+ * Meanwhile the caller can be stopped by STOP_SIGNAL. */
+int gcdune_os_thread_make(void *(*main)(void *), int stop_signal);
 /* Around a fork: first waits until every such thread that was made has begun, for on its way there it may hold a lock
  * that libc or a sanitizer does not give back in the child; none is made meanwhile. Holding no lock. */
 void gcdune_os_fork_begins(void);
