@@ -12,6 +12,7 @@
 #include "loader.h"
 #include "mark.h"
 #include "meta.h"
+#include "options.h"
 #include "os.h"
 #include "thread.h"
 
@@ -19,7 +20,7 @@ static void prepare(void)
 {
 	struct gcdune_thread *self = gcdune_thread_self;
 
-	gcdune_os_fork_begins();
+	gcdune_os_fork_begins(gcdune_options.signal);
 	gcdune_cycle_lock_with_loader();
 	if (self)
 		gcdune_critical_enter(self);

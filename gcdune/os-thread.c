@@ -50,13 +50,22 @@ int gcdune_os_thread_make(void *(*main)(void *), int stop_signal)
 	return -error;
 }
 
-void gcdune_os_fork_begins(void)
+void gcdune_os_fork_begins(int stop_signal)
 {
+	sigset_t set, before;
 	uint32_t n;
 
 	atomic_fetch_add(&forking, 1);
+	if (!atomic_load(&beginning))
+		return;
+	/* The maker may wait for a thread that is stopped, as above: a stop must not wait for us, who wait for the maker. Some
+	 * fork with all signals blocked. */
+	sigemptyset(&set);
+	sigaddset(&set, stop_signal);
+	pthread_sigmask(SIG_UNBLOCK, &set, &before);
 	while ((n = atomic_load(&beginning)))
 		gcdune_os_futex_wait(&beginning, n);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 void gcdune_os_fork_ends(bool child)

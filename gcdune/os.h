@@ -77,8 +77,9 @@ void gcdune_os_futex_wake(const void *word, int waiters);
  * Meanwhile the caller can be stopped by STOP_SIGNAL. */
 int gcdune_os_thread_make(void *(*main)(void *), int stop_signal);
 /* Around a fork: first waits until every such thread that was made has begun, for on its way there it may hold a lock
- * that libc or a sanitizer does not give back in the child; none is made meanwhile. Holding no lock. */
-void gcdune_os_fork_begins(void);
+ * that libc or a sanitizer does not give back in the child; none is made meanwhile. Holding no lock; STOP_SIGNAL as
+ * above. */
+void gcdune_os_fork_begins(int stop_signal);
 void gcdune_os_fork_ends(bool child);
 /* First thing in such a thread. Address sanitizer may not see them made, and in the child of a fork
  * remembers of their stacks what a thread that is gone had there. */
