@@ -161,6 +161,28 @@ bool gcdune_form_beside(enum gcdune_cycle_reason reason)
 	return gcdune_dirty_promises() && gcdune_collector_ready();
 }
 
+/* What would be marked in less time in any case is not worth it, nor is a heap in which it takes long to give all objects one
+ * colour again. */
+enum { BOUND_MADE = 4 << 20, BOUND_BLOCKS = 1024 };
+
+uint64_t gcdune_form_bound(enum gcdune_cycle_reason reason, bool minor)
+{
+	uint64_t goal = (uint64_t)gcdune_options.pause_goal * 1000;
+
+	if (reason != GCDUNE_CYCLE_BUDGET || gcdune_options.mode != GCDUNE_MODE_AUTO || heap->allocated < BOUND_MADE ||
+	    heap->blocks_used > BOUND_BLOCKS || (!minor && stop_for(weight) >= goal))
+		return 0;
+	return gcdune_dirty_promises() && gcdune_collector_ready() ? goal / 8 * 7 : 0;
+}
+
+void gcdune_form_abandoned(bool minor)
+{
+	if (minor)
+		minor_ns = 4 * MINOR_LONG;
+	else
+		stop_ns += stop_ns / 2;
+}
+
 bool gcdune_form_minor_here(enum gcdune_cycle_reason reason)
 {
 	if (!heap->apart || gcdune_options.mode != GCDUNE_MODE_AUTO)
