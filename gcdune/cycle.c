@@ -149,7 +149,7 @@ static void look_at_stacks(enum gcdune_cycle_reason reason)
  * be short enough. The program makes as much work in a round as it gets time to. Where a round is not shorter than half
  * the one before, threads are made to sleep between allocations; threads that write without allocating cannot be held
  * back, and then the pause takes what is left. Stacks are read when that is cheap compared with what was found. */
-enum { ROUNDS = 40, SHORT = 500000 /* ns */, FEW = 24 /* pages */, THROTTLE_MOST = 31 };
+enum { ROUNDS = 40, SHORT = 500000 /* ns */, FEW = 24 /* pages */, THROTTLE_MOST = 31, SUSPECTS = 1000 };
 
 static void preclean(enum gcdune_cycle_reason reason)
 {
@@ -178,6 +178,11 @@ static void preclean(enum gcdune_cycle_reason reason)
 
 		cycle_record.rounds++;
 		cycle_record.dirty_pages += pages;
+		if (first && gcdune_dirty_rearms() && gcdune_finalize_look_again(SUSPECTS)) {
+			before = took;
+			begin = gcdune_os_now();
+			continue;
+		}
 		if (!gcdune_dirty_rearms() || (stacks && took <= SHORT))
 			return;
 		/* What is left is the look for dirty pages itself, which takes its time in a large heap. */

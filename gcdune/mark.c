@@ -716,10 +716,22 @@ void gcdune_mark_children(const struct gcdune_ref *ref, bool ignore_self)
 		gcdune_scan_object(m, ref);
 		return;
 	}
-	/* Piece by piece, each no more than a segment holds, and with the stack empty. */
+	/* Piece by piece, each no more than a segment holds, and with the segment or the stack empty. */
+	enum { PIECE = 512 };
 	size_t words = gcdune_ref_size(ref) / sizeof(uintptr_t);
 	uintptr_t *object = (uintptr_t *)ref->object;
 
+	m->source = ref->block;
+	if (scan != GCDUNE_SCAN_CALLBACK && words <= PIECE && marker_has_room(m, words)) {
+		uint64_t *floor = m->top;
+
+		if (scan == GCDUNE_SCAN_TYPED)
+			gcdune_scan_typed(m, ref->object, object[words - 1], 0, words - 1);
+		else
+			scan_words(m, object, object + words, 0);
+		drop_self(m, ref, floor);
+		return;
+	}
 	drain_all();
 	m->source = ref->block;
 	if (scan == GCDUNE_SCAN_CALLBACK) {
@@ -728,8 +740,8 @@ void gcdune_mark_children(const struct gcdune_ref *ref, bool ignore_self)
 			drop_self(m, ref, m->segment->entries);
 		return;
 	}
-	for (size_t from = 0; from < words; from += 512) {
-		size_t to = words - from > 512 ? from + 512 : words;
+	for (size_t from = 0; from < words; from += PIECE) {
+		size_t to = words - from > PIECE ? from + PIECE : words;
 
 		m->source = ref->block;
 		if (scan == GCDUNE_SCAN_TYPED)
