@@ -178,7 +178,7 @@ static void preclean(enum gcdune_cycle_reason reason)
 
 		cycle_record.rounds++;
 		cycle_record.dirty_pages += pages;
-		if (first && gcdune_dirty_rearms() && gcdune_finalize_look_again(SUSPECTS)) {
+		if (first && gcdune_dirty_rearms() && gcdune_finalize_look_again(gcdune_options.verify ? 1 : SUSPECTS)) {
 			before = took;
 			begin = gcdune_os_now();
 			continue;

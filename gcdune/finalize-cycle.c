@@ -131,6 +131,7 @@ void gcdune_finalize_look(void)
 	}
 }
 
+/* What a finalizer made meanwhile is given is marked when the note of it is dropped, not in the pause. */
 bool gcdune_finalize_look_again(size_t worth)
 {
 	size_t all = 0;
@@ -151,11 +152,14 @@ bool gcdune_finalize_look_again(size_t worth)
 
 				if (entry && is_suspect(which, entry))
 					s->keys[kept++] = s->keys[k];
+				else if (entry && which == GCDUNE_SUSPECT_FINALIZER)
+					gcdune_mark_object((void *)entry->value[GCDUNE_FINALIZE_DATA]);
 			}
 			more = i + PIECE < s->count;
 			if (!more)
 				s->count = kept;
 			gcdune_finalize_unlock();
+			gcdune_mark_run();
 		}
 	}
 	return true;
@@ -302,8 +306,12 @@ void gcdune_finalize_cycle(bool looked)
 void gcdune_finalize_verify(void)
 {
 	GCDUNE_TABLE_EACH(&tables->finalizers, entry)
-	if (gcdune_mark_is_dead((void *)entry->key))
-		gcdune_panic("object %p has a finalizer and is dead, but was not queued", (void *)entry->key);
+	{
+		if (gcdune_mark_is_dead((void *)entry->key))
+			gcdune_panic("object %p has a finalizer and is dead, but was not queued", (void *)entry->key);
+		if (gcdune_mark_is_dead((void *)entry->value[GCDUNE_FINALIZE_DATA]))
+			gcdune_panic("what the finalizer of object %p is given is dead", (void *)entry->key);
+	}
 	for (unsigned kind = 0; kind < 2; kind++)
 		GCDUNE_TABLE_EACH(&tables->links[kind], entry)
 	if (gcdune_mark_is_dead((void *)entry->value[0]))
