@@ -15,6 +15,7 @@
 
 #include <sched.h>
 #include <string.h>
+#include <sys/param.h>
 
 #include "block.h"
 #include "dirty/dirty.h"
@@ -122,9 +123,10 @@ static void resume(enum gcdune_cycle_reason reason, enum gcdune_stop_kind kind)
 	/* What it takes the system to run the threads again is theirs to measure (GCDUNE_LOST_STOP). */
 	gcdune_stop_release();
 	last_ns = gcdune_os_now();
+	pause_record.cpu_ns = worked();
 	gcdune_stats_pause(&pause_record);
 	gcdune_live_pause(last_ns - pause_record.start_ns - gcdune_stats_start());
-	stopped_ns += worked();
+	stopped_ns += pause_record.cpu_ns;
 	gcdune_cycle_unlock();
 }
 
@@ -147,7 +149,7 @@ static void look_at_stacks(enum gcdune_cycle_reason reason)
  * be short enough. The program makes as much work in a round as it gets time to. Where a round is not shorter than half
  * the one before, threads are made to sleep between allocations; threads that write without allocating cannot be held
  * back, and then the pause takes what is left. Stacks are read when that is cheap compared with what was found. */
-enum { ROUNDS = 40, SHORT = 500000 /* ns */, FEW = 24 /* pages */, THROTTLE_MOST = 31 };
+enum { ROUNDS = 40, SHORT = 500000 /* ns */, FEW = 24 /* pages */, THROTTLE_MOST = 31, SUSPECTS = 1000 };
 
 static void preclean(enum gcdune_cycle_reason reason)
 {
@@ -176,6 +178,11 @@ static void preclean(enum gcdune_cycle_reason reason)
 
 		cycle_record.rounds++;
 		cycle_record.dirty_pages += pages;
+		if (first && gcdune_dirty_rearms() && gcdune_finalize_look_again(gcdune_options.verify ? 1 : SUSPECTS)) {
+			before = took;
+			begin = gcdune_os_now();
+			continue;
+		}
 		if (!gcdune_dirty_rearms() || (stacks && took <= SHORT))
 			return;
 		/* What is left is the look for dirty pages itself, which takes its time in a large heap. */
@@ -194,9 +201,59 @@ static void preclean(enum gcdune_cycle_reason reason)
 	cycle_record.gave_up = before > 4 * SHORT;
 }
 
-/* MINOR: see heap.h. AGAIN: another follows at once. */
-static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool concurrent, bool minor, bool again)
+/* Marks for so many nanoseconds of processor time since the stop; 0: to the end. False: something is left. */
+static bool mark_for(uint64_t ns)
 {
+	if (!ns) {
+		gcdune_mark_run();
+		return true;
+	}
+	while (!gcdune_mark_within(ns - MIN(ns, worked())))
+		if (worked() >= ns)
+			return false;
+	return true;
+}
+
+/* Marks in a stop from all that may lead to something that is not marked. False: it takes longer than BOUND. */
+static bool remark(bool concurrent, bool minor, uint64_t bound)
+{
+	bool over;
+
+	gcdune_mark_push_only = bound != 0;
+	if (concurrent) {
+		gcdune_remark_push();
+		gcdune_roots_remark();
+		gcdune_roots_pinned(); /* those that were made since */
+		gcdune_finalize_remark_roots();
+		gcdune_remark_callbacks();
+	} else {
+		gcdune_mark_flip(minor);
+		gcdune_pacer_flip();
+		gcdune_roots_mark(minor);
+		gcdune_remark_stopped(minor);
+	}
+	gcdune_mark_push_only = false;
+	phase_over(GCDUNE_PHASE_ROOTS);
+	over = mark_for(bound);
+	if (minor && !concurrent) {
+		gcdune_remark_stopped(false);
+		gcdune_remark_callbacks();
+	}
+	if (over)
+		gcdune_mark_drain();
+	phase_over(GCDUNE_PHASE_MARK);
+	return over;
+}
+
+/* A pause that takes longer than half the goal is given up, and becomes one more look at the stacks: the program had made more
+ * since the last one than was thought, or a list that was found takes that long to follow. Not for ever. */
+enum { GIVE_UP_MOST = 4 };
+
+/* MINOR: see heap.h. AGAIN: another follows at once. BOUND: for one that is not concurrent, see form.c; false: it was
+ * abandoned. */
+static __attribute__((noinline)) bool run(enum gcdune_cycle_reason reason, bool concurrent, bool minor, bool again, uint64_t bound)
+{
+	unsigned tries = 0;
 	enum { BEGIN, ARM, FLIP, MARK, PRECLEAN, STOP, REMARK, FINALIZE, VERIFY, END, SWEEP, OVER } phase = BEGIN;
 	struct gcdune_marked marked = {0};
 
@@ -252,6 +309,8 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			gcdune_mark_adapt();
 			uint64_t began = gcdune_os_now();
 
+			if (tries)
+				gcdune_mark_drain(); /* what the pause left */
 			preclean(reason);
 			last_ns = began; /* the stops in between count for both */
 			concurrent_over(GCDUNE_CONCURRENT_PRECLEAN);
@@ -266,25 +325,22 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			}
 			break;
 		case REMARK:
-			if (concurrent) {
-				gcdune_remark_push();
-				gcdune_roots_remark();
-				gcdune_roots_pinned(); /* those that were made since */
-				gcdune_finalize_remark_roots();
-				gcdune_remark_callbacks();
-			} else {
-				gcdune_mark_flip(minor);
-				gcdune_pacer_flip();
-				gcdune_roots_mark(minor);
-				if (minor) {
-					gcdune_remark_stopped();
-					gcdune_remark_callbacks();
-				}
-			}
-			phase_over(GCDUNE_PHASE_ROOTS);
-			gcdune_mark_drain();
-			phase_over(GCDUNE_PHASE_MARK);
+			if (concurrent)
+				bound = tries < GIVE_UP_MOST && gcdune_dirty_rearms() ?
+						(uint64_t)gcdune_options.pause_goal * 500 + gcdune_remark_look() : 0;
 			phase = FINALIZE;
+			if (remark(concurrent, minor, bound))
+				break;
+			if (concurrent) {
+				tries++;
+				resume(reason, GCDUNE_STOP_STACKS);
+				phase = PRECLEAN;
+			} else {
+				gcdune_mark_abandon();
+				gcdune_form_abandoned(minor);
+				resume(reason, GCDUNE_STOP_NOTHING);
+				return false;
+			}
 			break;
 		case FINALIZE:
 			gcdune_finalize_cycle(concurrent);
@@ -339,6 +395,7 @@ static __attribute__((noinline)) void run(enum gcdune_cycle_reason reason, bool 
 			break;
 		}
 	}
+	return true;
 }
 
 /* ---- Who runs it ---- */
@@ -360,16 +417,18 @@ static void *wait_for_turn(void *unused)
 
 /* Every register that may hold a pointer is in this frame or above it while the collection runs; roots-thread.c scans from
  * here. */
-static __attribute__((noinline)) void run_with_registers(enum gcdune_cycle_reason reason, bool minor)
+static __attribute__((noinline)) bool run_with_registers(enum gcdune_cycle_reason reason, bool minor, uint64_t bound)
 {
 	struct gcdune_thread *self = gcdune_thread_self;
 	uintptr_t outer = self->sp;
 
 	__builtin_unwind_init();
 	self->sp = (uintptr_t)__builtin_frame_address(0) - 128;
-	run(reason, false, minor, false);
+	bool done = run(reason, false, minor, false, bound);
+
 	self->sp = outer;
 	__asm__ volatile("" : : : "memory");
+	return done;
 }
 
 /* In the thread that wants the cycle. */
@@ -377,6 +436,10 @@ static void begins(void)
 {
 	gcdune_cycle_after();
 	event(GCDUNE_EVENT_BEGIN);
+}
+
+static void begun(void)
+{
 }
 
 static void collect_here(enum gcdune_cycle_reason reason, uint64_t seen, bool minor)
@@ -399,14 +462,20 @@ static void collect_here(enum gcdune_cycle_reason reason, uint64_t seen, bool mi
 		gcdune_thread_self->takes_lock = false;
 	}
 	turn_owner = (uintptr_t)pthread_self();
+	bool done = true;
+
 	if (reason != GCDUNE_CYCLE_BUDGET || heap->collections == seen) {
 		begins();
 		/* Asked again: it may have been a full one that was waited for. */
-		run_with_registers(reason, minor && heap->apart);
-		heap->after_due = true;
+		minor = minor && heap->apart;
+		done = run_with_registers(reason, minor, gcdune_form_bound(reason, minor));
+		if (done)
+			heap->after_due = true;
 	}
 	turn_owner = 0;
 	pthread_mutex_unlock(&turn);
+	if (!done && !gcdune_collector_ask(reason, begun))
+		heap->after_due = true; /* another one has begun */
 	gcdune_cycle_after();
 }
 
@@ -419,12 +488,12 @@ void gcdune_cycle_run(enum gcdune_cycle_reason reason)
 	/* Old and new objects have a colour each now; after a minor cycle all have one, and a full one can follow. */
 	if (heap->apart) {
 		gcdune_form_minor_missed();
-		run(reason, true, true, full);
+		run(reason, true, true, full, 0);
 	} else {
 		full = true;
 	}
 	if (full)
-		run(reason, true, false, false);
+		run(reason, true, false, false, 0);
 	heap->after_due = true;
 	pthread_mutex_unlock(&turn);
 }

@@ -46,6 +46,11 @@ bool gcdune_form_minor_here(enum gcdune_cycle_reason reason);
 bool gcdune_form_minor_next(bool again);
 /* A minor cycle that was prepared for runs beside the program after all. */
 void gcdune_form_minor_missed(void);
+/* How many nanoseconds may be spent on marking in a collection with the program stopped that was taken to be short; then it
+ * is abandoned, and one beside the program follows. 0: there is no bound. */
+uint64_t gcdune_form_bound(enum gcdune_cycle_reason reason, bool minor);
+/* That happened. */
+void gcdune_form_abandoned(bool minor);
 /* A collection ends that had the program stopped for NS nanoseconds in its last stop, BEFORE_NS in those before it, and took
  * CPU of its thread; before heap.allocated begins anew. World stopped. */
 void gcdune_form_used(uint64_t ns, uint64_t before_ns, uint64_t cpu, bool concurrent, bool minor);

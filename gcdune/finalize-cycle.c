@@ -2,7 +2,8 @@
  *
  * So that the pause does not walk the tables, the collector does so before it, a few entries at a time, and notes the
  * keys of those whose object is not marked yet (suspects); while a cycle marks, every entry that is made or changed is
- * noted too. What is not noted names a marked object. Without memory for the notes the tables are walked in the pause.
+ * noted too. What is not noted names a marked object. When stacks have been looked at, notes of what turned out to be
+ * marked are dropped. Without memory for the notes the tables are walked in the pause.
  *
  * Order after marking: short links to dead objects are cleared; ordered finalizers mark from their dead objects without
  * marking these, so that what stays unmarked is reached by no other; the unmarked are queued and marked with all they
@@ -130,6 +131,40 @@ void gcdune_finalize_look(void)
 	}
 }
 
+/* What a finalizer made meanwhile is given is marked when the note of it is dropped, not in the pause. */
+bool gcdune_finalize_look_again(size_t worth)
+{
+	size_t all = 0;
+
+	for (unsigned which = 0; which < GCDUNE_SUSPECTS; which++)
+		all += suspects[which].count;
+	if (all < worth)
+		return false;
+	for (unsigned which = 0; which < GCDUNE_SUSPECTS; which++) {
+		struct suspects *s = &suspects[which];
+		size_t kept = 0;
+		bool more = true;
+
+		for (size_t i = 0; more; i += PIECE) {
+			gcdune_finalize_lock();
+			for (size_t k = i; k < i + PIECE && k < s->count; k++) {
+				const struct gcdune_entry *entry = gcdune_table_find(table_of(which), s->keys[k]);
+
+				if (entry && is_suspect(which, entry))
+					s->keys[kept++] = s->keys[k];
+				else if (entry && which == GCDUNE_SUSPECT_FINALIZER)
+					gcdune_mark_object((void *)entry->value[GCDUNE_FINALIZE_DATA]);
+			}
+			more = i + PIECE < s->count;
+			if (!more)
+				s->count = kept;
+			gcdune_finalize_unlock();
+			gcdune_mark_run();
+		}
+	}
+	return true;
+}
+
 void gcdune_finalize_remark_roots(void)
 {
 	struct suspects *s = &suspects[GCDUNE_SUSPECT_FINALIZER];
@@ -184,7 +219,9 @@ static struct gcdune_entry *suspect_at(unsigned which, size_t i)
  * orders up to HIGH that stayed dead, and marks them. */
 static void queue_dead(enum gcdune_finalize_order low, enum gcdune_finalize_order high)
 {
+	enum { PUSHED = 64 };
 	size_t queued = ready->count;
+	unsigned n = 0;
 
 	EACH_SUSPECT(GCDUNE_SUSPECT_FINALIZER, entry)
 	{
@@ -195,9 +232,12 @@ static void queue_dead(enum gcdune_finalize_order low, enum gcdune_finalize_orde
 			continue;
 		struct gcdune_ref ref = gcdune_ref_of((void *)entry->key);
 
+		/* One that is reached by another and not marked yet is marked by that, and what it leads to either way. */
 		gcdune_mark_children(&ref, order != GCDUNE_FINALIZE_ORDERED);
-		gcdune_mark_drain();
+		if (++n % PUSHED == 0)
+			gcdune_mark_run();
 	}
+	gcdune_mark_drain();
 	EACH_SUSPECT(GCDUNE_SUSPECT_FINALIZER, entry)
 	{
 		enum gcdune_finalize_order order = (enum gcdune_finalize_order)entry->value[GCDUNE_FINALIZE_ORDER];
@@ -212,17 +252,24 @@ static void queue_dead(enum gcdune_finalize_order low, enum gcdune_finalize_orde
 	gcdune_mark_drain();
 }
 
+/* Of the rest, those are suspects still that lie in something dead. */
 static void clear_links(unsigned which)
 {
 	struct gcdune_table *table = table_of(which);
+	struct suspects *s = &suspects[which];
+	size_t kept = 0;
 
 	EACH_SUSPECT(which, entry)
 	{
 		if (gcdune_mark_is_dead((void *)entry->value[0])) {
 			*(void **)entry->key = NULL;
 			gcdune_table_remove(table, entry);
+		} else if (!s->all && gcdune_mark_is_dead((void *)entry->key)) {
+			s->keys[kept++] = entry->key;
 		}
 	}
+	if (!s->all)
+		s->count = kept;
 }
 
 static void forget_dead_links(unsigned which)
@@ -259,8 +306,12 @@ void gcdune_finalize_cycle(bool looked)
 void gcdune_finalize_verify(void)
 {
 	GCDUNE_TABLE_EACH(&tables->finalizers, entry)
-	if (gcdune_mark_is_dead((void *)entry->key))
-		gcdune_panic("object %p has a finalizer and is dead, but was not queued", (void *)entry->key);
+	{
+		if (gcdune_mark_is_dead((void *)entry->key))
+			gcdune_panic("object %p has a finalizer and is dead, but was not queued", (void *)entry->key);
+		if (gcdune_mark_is_dead((void *)entry->value[GCDUNE_FINALIZE_DATA]))
+			gcdune_panic("what the finalizer of object %p is given is dead", (void *)entry->key);
+	}
 	for (unsigned kind = 0; kind < 2; kind++)
 		GCDUNE_TABLE_EACH(&tables->links[kind], entry)
 	if (gcdune_mark_is_dead((void *)entry->value[0]))

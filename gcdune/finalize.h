@@ -3,6 +3,7 @@
 #define GCDUNE_FINALIZE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Roots: what finalizers are given, and objects whose turn has come. World stopped. */
 void gcdune_finalize_mark_roots(void);
@@ -11,6 +12,8 @@ void gcdune_finalize_mark_roots_running(void);
 void gcdune_finalize_remark_roots(void);
 /* Notes what seems to be dead, for gcdune_finalize_cycle. After marking, threads running. */
 void gcdune_finalize_look(void);
+/* Looks again at what was not marked then, if there is so much of it: false, if not. */
+bool gcdune_finalize_look_again(size_t worth);
 /* After marking: clears links, queues finalizers, marks what they keep. World stopped. LOOKED: gcdune_finalize_look was
  * called in this cycle. */
 void gcdune_finalize_cycle(bool looked);

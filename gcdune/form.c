@@ -60,7 +60,7 @@ void gcdune_form_used(uint64_t ns, uint64_t before_ns, uint64_t cpu, bool concur
 /* What a stop may take that is no worse for the program than marking beside it. */
 static uint64_t beside(void)
 {
-	return MAX(beside_ns + beside_ns / 4, pauses_ns);
+	return beside_ns + beside_ns / 4;
 }
 
 /* What marking so much and what was made since and is likely to live would take. */
@@ -159,6 +159,28 @@ bool gcdune_form_beside(enum gcdune_cycle_reason reason)
 	}
 	/* To try sources out takes a while: that is left to the collector's thread (gcdune_cycle_run). */
 	return gcdune_dirty_promises() && gcdune_collector_ready();
+}
+
+/* What would be marked in less time in any case is not worth it, nor is a heap in which it takes long to give all objects one
+ * colour again. */
+enum { BOUND_MADE = 4 << 20, BOUND_BLOCKS = 1024 };
+
+uint64_t gcdune_form_bound(enum gcdune_cycle_reason reason, bool minor)
+{
+	uint64_t goal = (uint64_t)gcdune_options.pause_goal * 1000;
+
+	if (reason != GCDUNE_CYCLE_BUDGET || gcdune_options.mode != GCDUNE_MODE_AUTO || heap->allocated + (minor ? 0 : (int64_t)weight) < BOUND_MADE ||
+	    heap->blocks_used > BOUND_BLOCKS || (!minor && stop_for(weight) >= goal))
+		return 0;
+	return gcdune_dirty_promises() && gcdune_collector_ready() ? goal / 8 * 7 : 0;
+}
+
+void gcdune_form_abandoned(bool minor)
+{
+	if (minor)
+		minor_ns = 4 * MINOR_LONG;
+	else
+		stop_ns += stop_ns / 2;
 }
 
 bool gcdune_form_minor_here(enum gcdune_cycle_reason reason)

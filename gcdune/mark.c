@@ -38,6 +38,8 @@ bool gcdune_mark_push_only, gcdune_mark_check_roots;
 uintptr_t gcdune_mark_epoch;
 static uint8_t white, young, black;
 static bool stopped;	 /* the world is: this is the pause */
+static _Atomic uint64_t until; /* when marking in a stop is given up; 0: it is not */
+static _Atomic bool enough;    /* it is: markers put down what they have */
 static unsigned helpers; /* that exist */
 static unsigned cores, wanted_helpers;
 static _Atomic unsigned took_part;
@@ -103,6 +105,7 @@ static __attribute__((noinline)) void scan_slice(struct gcdune_marker *m, uint64
 	struct gcdune_ref ref = gcdune_ref_of((void *)address);
 
 	m->source = ref.block;
+	gcdune_mark_look_at_clock();
 	while (pages > 1) {
 		uint64_t half = pages / 2;
 
@@ -216,6 +219,7 @@ static inline __attribute__((always_inline)) void visit(struct gcdune_marker *m,
 			gcdune_marker_share(m);
 		if (!stopped)
 			gcdune_place_look();
+		gcdune_mark_look_at_clock();
 		if (__builtin_expect(m->young_bytes != m->young_seen || m->serial, 0))
 			look_for_chase(m);
 	}
@@ -281,9 +285,10 @@ static inline void visit_burst(struct gcdune_marker *m)
 		visit(m, &m->queue[m->tail++ & (GCDUNE_QUEUE - 1)]);
 }
 
+/* Until there is nothing; or enough has been done in this stop. */
 static void drain(struct gcdune_marker *m)
 {
-	for (;;) {
+	while (!atomic_load_explicit(&enough, memory_order_relaxed)) {
 		bool more = fetch(m);
 		unsigned waiting = m->head - m->tail;
 
@@ -302,6 +307,26 @@ static void set_colors(struct gcdune_marker *m)
 	m->white = white;
 	m->young = young;
 	m->black = black;
+}
+
+/* Others go on with what is left, and M has no segment. */
+static void put_down(struct gcdune_marker *m)
+{
+	struct gcdune_segment *segment;
+
+	while (m->head != m->tail)
+		visit_burst(m);
+	while (m->below) {
+		segment = m->below;
+		m->below = segment->next;
+		gcdune_worklist_share(segment);
+	}
+	if (m->spare)
+		gcdune_segment_give(m->spare);
+	m->spare = NULL;
+	m->segment->count = (uint64_t)(m->top - m->segment->entries);
+	gcdune_worklist_leave(m->segment);
+	m->segment = NULL;
 }
 
 static void add_up(struct gcdune_marker *m)
@@ -343,6 +368,10 @@ void *gcdune_mark_helper(void *arg)
 		gcdune_marker_adopt(&m, segment);
 		drain(&m);
 		add_up(&m);
+		if (atomic_load_explicit(&enough, memory_order_relaxed)) {
+			put_down(&m);
+			was_active = false;
+		}
 	}
 	return NULL;
 }
@@ -496,6 +525,58 @@ void gcdune_mark_run(void)
 		recover();
 }
 
+void gcdune_mark_look_at_clock(void)
+{
+	uint64_t end = atomic_load_explicit(&until, memory_order_relaxed);
+
+	if (__builtin_expect(end != 0, 0) && gcdune_os_now() >= end)
+		atomic_store_explicit(&enough, true, memory_order_relaxed);
+}
+
+/* What is put down stays on the stack of the main marker, and with the segments that are shared, as if someone was about to
+ * mark from it. Slices of dirty pages among it are looked through while the program runs, and what was looked through
+ * already is as dirty as before. */
+bool gcdune_mark_within(uint64_t ns)
+{
+	struct gcdune_marker *m = &gcdune_mark_main;
+
+	until = gcdune_os_now() + ns;
+	while (!enough) {
+		drain(m);
+		struct gcdune_segment *segment = enough ? NULL : gcdune_worklist_next();
+
+		if (!segment)
+			break;
+		gcdune_marker_adopt(m, segment);
+	}
+	until = 0;
+	bool over = !enough;
+
+	if (!over)
+		gcdune_worklist_quiet();
+	enough = false;
+	return over;
+}
+
+void gcdune_mark_abandon(void)
+{
+	struct gcdune_marker *m = &gcdune_mark_main;
+
+	gcdune_worklist_quiet();
+	gcdune_worklist_drop();
+	while (gcdune_marker_below(m))
+		;
+	m->top = m->segment->entries;
+	m->head = m->tail = 0;
+	m->ephemerons = NULL;
+	gcdune_mark_ephemerons = NULL;
+	gcdune_mark_overflowed = gcdune_roots_overflowed = false;
+	(void)gcdune_mark_count();
+	/* Old, new and marked objects live on, each with a colour of its own, until the next flip (sweep.c: unwhiten). */
+	heap->marking = 0;
+	heap->apart = 0;
+}
+
 struct gcdune_marked gcdune_mark_count(void)
 {
 	struct gcdune_marker *m = &gcdune_mark_main;
@@ -553,15 +634,7 @@ unsigned gcdune_mark_assist(unsigned some)
 	unsigned marked = (unsigned)m.objects;
 
 	add_up(&m);
-	while (m.below) {
-		segment = m.below;
-		m.below = segment->next;
-		gcdune_worklist_share(segment);
-	}
-	if (m.spare)
-		gcdune_segment_give(m.spare);
-	m.segment->count = (uint64_t)(m.top - m.segment->entries);
-	gcdune_worklist_leave(m.segment);
+	put_down(&m);
 	return marked;
 }
 
@@ -643,10 +716,22 @@ void gcdune_mark_children(const struct gcdune_ref *ref, bool ignore_self)
 		gcdune_scan_object(m, ref);
 		return;
 	}
-	/* Piece by piece, each no more than a segment holds, and with the stack empty. */
+	/* Piece by piece, each no more than a segment holds, and with the segment or the stack empty. */
+	enum { PIECE = 512 };
 	size_t words = gcdune_ref_size(ref) / sizeof(uintptr_t);
 	uintptr_t *object = (uintptr_t *)ref->object;
 
+	m->source = ref->block;
+	if (scan != GCDUNE_SCAN_CALLBACK && words <= PIECE && marker_has_room(m, words)) {
+		uint64_t *floor = m->top;
+
+		if (scan == GCDUNE_SCAN_TYPED)
+			gcdune_scan_typed(m, ref->object, object[words - 1], 0, words - 1);
+		else
+			scan_words(m, object, object + words, 0);
+		drop_self(m, ref, floor);
+		return;
+	}
 	drain_all();
 	m->source = ref->block;
 	if (scan == GCDUNE_SCAN_CALLBACK) {
@@ -655,8 +740,8 @@ void gcdune_mark_children(const struct gcdune_ref *ref, bool ignore_self)
 			drop_self(m, ref, m->segment->entries);
 		return;
 	}
-	for (size_t from = 0; from < words; from += 512) {
-		size_t to = words - from > 512 ? from + 512 : words;
+	for (size_t from = 0; from < words; from += PIECE) {
+		size_t to = words - from > PIECE ? from + PIECE : words;
 
 		m->source = ref->block;
 		if (scan == GCDUNE_SCAN_TYPED)

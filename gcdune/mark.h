@@ -53,6 +53,12 @@ extern bool gcdune_mark_push_only, gcdune_mark_check_roots __attribute__((visibi
 void gcdune_mark_run(void);
 /* The same, with those whose keys are alive. */
 void gcdune_mark_drain(void);
+/* In a stop: the same as _run, for about so long. False: something is left, to be marked on from when the program runs. */
+bool gcdune_mark_within(uint64_t ns);
+/* Called by markers now and then. */
+void gcdune_mark_look_at_clock(void);
+/* A collection of a stopped program ends here, with nothing dead. Another must follow, of the whole heap. */
+void gcdune_mark_abandon(void);
 /* Those that helpers met. */
 extern _Atomic(struct gcdune_ephemeron *) gcdune_mark_ephemerons __attribute__((visibility("hidden")));
 /* Pushes the value, or puts the ephemeron on MARKER's list of those that wait for their keys. */

@@ -98,7 +98,8 @@ void gcdune_marker_share(struct gcdune_marker *m)
 
 void gcdune_marker_adopt(struct gcdune_marker *m, struct gcdune_segment *segment)
 {
-	gcdune_segment_give(m->segment);
+	if (m->segment)
+		gcdune_segment_give(m->segment);
 	m->segment = segment;
 	m->top = segment->entries + segment->count;
 }

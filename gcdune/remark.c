@@ -288,14 +288,19 @@ void gcdune_remark_push(void)
 	each_run(0, edge(), has_marked, push_range);
 }
 
-void gcdune_remark_stopped(void)
+void gcdune_remark_stopped(bool now)
 {
+	stopped_minor = now;
+	if (!now)
+		return;
 	if (gcdune_options.verify)
 		gcdune_verify_minor_begin(edge());
-	stopped_minor = true;
 	each_run(0, edge(), has_marked, push_range);
-	gcdune_mark_run();
-	stopped_minor = false;
+}
+
+uint64_t gcdune_remark_look(void)
+{
+	return (uint64_t)edge() * BLOCK_PAGES;
 }
 
 size_t gcdune_remark_count(void)
@@ -520,6 +525,7 @@ void gcdune_remark_range(struct gcdune_marker *m, uintptr_t begin, size_t pages)
 		}
 	}
 	dirty_pages += found;
+	gcdune_mark_look_at_clock();
 }
 
 void gcdune_remark_callbacks(void)

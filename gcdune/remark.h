@@ -26,8 +26,10 @@ void gcdune_remark_first(uint32_t i, bool arm);
 /* Scans the marked objects on the dirty pages of a range. A marker's job. */
 void gcdune_remark_range(struct gcdune_marker *marker, uintptr_t begin, size_t pages);
 /* A minor cycle with the program stopped: scans what is marked already, all but what is known not to have been written
- * since the last, and marks from there. */
-void gcdune_remark_stopped(void);
+ * since the last. From here on markers do so; until it is called with false. */
+void gcdune_remark_stopped(bool now);
+/* About so many nanoseconds of a pause go into the look for dirty pages, whatever is found. */
+uint64_t gcdune_remark_look(void);
 /* How many pages were found dirty since last asked. */
 size_t gcdune_remark_count(void);
 

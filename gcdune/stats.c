@@ -327,15 +327,16 @@ static void write_json(FILE *f)
 		(unsigned long long)q.p90, (unsigned long long)q.p99, (unsigned long long)q.p999);
 	for (unsigned i = 0; i < GCDUNE_PHASES; i++)
 		fprintf(f, ", \"%s_ns\"", phase_names[i]);
-	fprintf(f, ", \"kind\", \"reason\", \"markers\", \"threads\", \"live_bytes\", \"heap_bytes\"],\n    \"list\": [");
+	fprintf(f, ", \"kind\", \"reason\", \"markers\", \"threads\", \"live_bytes\", \"heap_bytes\", \"cpu_ns\"],\n    \"list\": [");
 	for (size_t i = 0; i < count; i++) {
 		const struct gcdune_pause *p = &pauses[i];
 
 		fprintf(f, "%s\n      [%llu", i ? "," : "", (unsigned long long)p->start_ns);
 		for (unsigned k = 0; k < GCDUNE_PHASES; k++)
 			fprintf(f, ", %u", p->phase_ns[k]);
-		fprintf(f, ", \"%s\", \"%s\", %u, %u, %llu, %llu]", kind_names[p->kind], reason_names[p->reason],
-			p->markers, p->threads, (unsigned long long)p->live_bytes, (unsigned long long)p->heap_bytes);
+		fprintf(f, ", \"%s\", \"%s\", %u, %u, %llu, %llu, %llu]", kind_names[p->kind], reason_names[p->reason],
+			p->markers, p->threads, (unsigned long long)p->live_bytes, (unsigned long long)p->heap_bytes,
+			(unsigned long long)p->cpu_ns);
 	}
 	fprintf(f, "]},\n");
 	write_json_concurrent(f);

@@ -34,6 +34,7 @@ struct gcdune_pause {
 	uint8_t markers;
 	uint16_t threads;
 	uint64_t live_bytes, heap_bytes;
+	uint64_t cpu_ns; /* what who collects used of the processor: on a busy machine the phases say little */
 };
 
 /* Phases beside the program. */

@@ -297,6 +297,9 @@ void gcdune_sweep_unwhiten(void)
 {
 	if (heap->white == heap->color)
 		return;
+	const __m128i white = _mm_set1_epi8((char)heap->white), color = _mm_set1_epi8((char)heap->color),
+		      black = _mm_set1_epi8((char)heap->black);
+
 	GCDUNE_EACH_BLOCK(i) {
 		struct gcdune_block *block = &heap->blocks[i];
 
@@ -304,9 +307,15 @@ void gcdune_sweep_unwhiten(void)
 			continue;
 		uint8_t *states = gcdune_block_states(block);
 
-		for (unsigned s = 0; s < block->nslots; s++)
-			if (states[s] == heap->white || states[s] == heap->color)
-				states[s] = heap->black;
+		/* What is beyond the last slot has neither. */
+		for (unsigned s = 0; s < block->nslots; s += 16) {
+			__m128i v = _mm_load_si128((__m128i *)(void *)(states + s));
+			__m128i changes = _mm_or_si128(_mm_cmpeq_epi8(v, white), _mm_cmpeq_epi8(v, color));
+
+			if (_mm_movemask_epi8(changes))
+				_mm_store_si128((__m128i *)(void *)(states + s),
+						_mm_or_si128(_mm_and_si128(changes, black), _mm_andnot_si128(changes, v)));
+		}
 		if (block->color == heap->white || block->color == heap->color)
 			block->color = heap->black;
 	}

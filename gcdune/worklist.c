@@ -217,6 +217,23 @@ void gcdune_worklist_leave(struct gcdune_segment *segment)
 	pthread_mutex_unlock(&lock);
 }
 
+void gcdune_worklist_quiet(void)
+{
+	gcdune_worklist_helpers(0);
+	pthread_mutex_lock(&lock);
+	waiting_main = true;
+	while (active)
+		pthread_cond_wait(&idle, &lock);
+	waiting_main = false;
+	pthread_mutex_unlock(&lock);
+}
+
+void gcdune_worklist_drop(void)
+{
+	while (shared)
+		gcdune_segment_give(take_shared());
+}
+
 void gcdune_worklist_helpers(unsigned count)
 {
 	pthread_mutex_lock(&lock);

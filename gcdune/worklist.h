@@ -54,6 +54,10 @@ struct gcdune_segment *gcdune_worklist_wait(bool was_active);
  * marking is not over. */
 struct gcdune_segment *gcdune_worklist_try(void);
 void gcdune_worklist_leave(struct gcdune_segment *segment);
+/* Returns when no helper has anything; none may take part meanwhile. */
+void gcdune_worklist_quiet(void);
+/* Gives all that is shared back to the pool. After _quiet. */
+void gcdune_worklist_drop(void);
 /* How many helpers may take part from now on. */
 void gcdune_worklist_helpers(unsigned count);
 void gcdune_worklist_lock(void);
