@@ -1,9 +1,10 @@
 /* finalize-cycle.c - what a collection does with finalizers and disappearing links.
  *
  * So that the pause does not walk the tables, the collector does so before it, a few entries at a time, and notes the
- * keys of those whose object is not marked yet (suspects); while a cycle marks, every entry that is made or changed is
- * noted too. What is not noted names a marked object. When stacks have been looked at, notes of what turned out to be
- * marked are dropped. Without memory for the notes the tables are walked in the pause.
+ * indices of those whose object is not marked yet (suspects); while a cycle marks, every entry that is made or changed is
+ * noted too. What is not noted names a marked object. An entry may be gone since, or be another's: one that was made
+ * meanwhile, and is noted anyway. When stacks have been looked at, notes of what turned out to be marked are dropped.
+ * Without memory for the notes the tables are walked in the pause.
  *
  * Order after marking: short links to dead objects are cleared; ordered finalizers mark from their dead objects without
  * marking these, so that what stays unmarked is reached by no other; the unmarked are queued and marked with all they
@@ -18,34 +19,40 @@ static struct gcdune_finalize_tables *const tables = &gcdune_finalize_tables;
 static struct gcdune_finalize_ready *const ready = &gcdune_finalize_ready;
 
 struct suspects {
-	uintptr_t *keys;
+	uint32_t *indices; /* in the table */
 	size_t count, capacity;
 	bool all; /* there was no memory: every entry is one */
 };
 static struct suspects suspects[GCDUNE_SUSPECTS];
 
-static void suspect(unsigned which, uintptr_t key)
+static void suspect(unsigned which, uint32_t index)
 {
 	struct suspects *s = &suspects[which];
 
 	if (s->count == s->capacity) {
 		size_t capacity = s->capacity ? s->capacity * 2 : 1024;
-		void *keys = gcdune_os_remap(s->keys, s->capacity * sizeof *s->keys, capacity * sizeof *s->keys);
+		void *indices =
+			gcdune_os_remap(s->indices, s->capacity * sizeof *s->indices, capacity * sizeof *s->indices);
 
-		if (!keys) {
+		if (!indices) {
 			s->all = true;
 			return;
 		}
-		s->keys = keys;
+		s->indices = indices;
 		s->capacity = capacity;
 	}
-	s->keys[s->count++] = key;
+	s->indices[s->count++] = index;
 }
 
-void gcdune_finalize_changed(unsigned which, uintptr_t key)
+static struct gcdune_table *table_of(unsigned which)
+{
+	return which == GCDUNE_SUSPECT_FINALIZER ? &tables->finalizers : &tables->links[which - GCDUNE_SUSPECT_SHORT];
+}
+
+void gcdune_finalize_changed(unsigned which, const struct gcdune_entry *entry)
 {
 	if (gcdune_heap.marking)
-		suspect(which, key);
+		suspect(which, (uint32_t)(entry - table_of(which)->entries));
 }
 
 void gcdune_finalize_forget_suspects(void)
@@ -67,7 +74,7 @@ void gcdune_finalize_mark_roots(void)
 }
 
 /* Entries looked at under one hold of the lock. */
-enum { PIECE = 256 };
+enum { PIECE = 64 };
 
 /* Entries keep their index, and what comes meanwhile is noted (gcdune_finalize_changed). */
 void gcdune_finalize_mark_roots_running(void)
@@ -109,11 +116,6 @@ static bool is_suspect(unsigned which, const struct gcdune_entry *entry)
 			      (which != GCDUNE_SUSPECT_FINALIZER && gcdune_mark_is_dead((void *)entry->value[0])));
 }
 
-static struct gcdune_table *table_of(unsigned which)
-{
-	return which == GCDUNE_SUSPECT_FINALIZER ? &tables->finalizers : &tables->links[which - GCDUNE_SUSPECT_SHORT];
-}
-
 void gcdune_finalize_look(void)
 {
 	for (unsigned which = 0; which < GCDUNE_SUSPECTS; which++) {
@@ -124,7 +126,7 @@ void gcdune_finalize_look(void)
 			gcdune_finalize_lock();
 			for (uint32_t k = i; k < i + PIECE && k < table->used; k++)
 				if (is_suspect(which, &table->entries[k]))
-					suspect(which, table->entries[k].key);
+					suspect(which, k);
 			more = i + PIECE < table->used;
 			gcdune_finalize_unlock();
 		}
@@ -148,11 +150,11 @@ bool gcdune_finalize_look_again(size_t worth)
 		for (size_t i = 0; more; i += PIECE) {
 			gcdune_finalize_lock();
 			for (size_t k = i; k < i + PIECE && k < s->count; k++) {
-				const struct gcdune_entry *entry = gcdune_table_find(table_of(which), s->keys[k]);
+				const struct gcdune_entry *entry = &table_of(which)->entries[s->indices[k]];
 
-				if (entry && is_suspect(which, entry))
-					s->keys[kept++] = s->keys[k];
-				else if (entry && which == GCDUNE_SUSPECT_FINALIZER)
+				if (is_suspect(which, entry))
+					s->indices[kept++] = s->indices[k];
+				else if (entry->key && which == GCDUNE_SUSPECT_FINALIZER)
 					gcdune_mark_object((void *)entry->value[GCDUNE_FINALIZE_DATA]);
 			}
 			more = i + PIECE < s->count;
@@ -172,9 +174,9 @@ void gcdune_finalize_remark_roots(void)
 	if (s->all)
 		gcdune_finalize_mark_roots();
 	for (size_t i = 0; i < s->count; i++) {
-		struct gcdune_entry *entry = gcdune_table_find(&tables->finalizers, s->keys[i]);
+		const struct gcdune_entry *entry = &tables->finalizers.entries[s->indices[i]];
 
-		if (entry)
+		if (entry->key)
 			gcdune_mark_object((void *)entry->value[GCDUNE_FINALIZE_DATA]);
 	}
 }
@@ -192,7 +194,7 @@ static void complete_suspects(bool looked)
 		s->all = false;
 		GCDUNE_TABLE_EACH(table, entry)
 		if (is_suspect(which, entry))
-			suspect(which, entry->key);
+			suspect(which, (uint32_t)(entry - table->entries));
 	}
 }
 
@@ -208,11 +210,9 @@ static size_t suspect_limit(unsigned which)
 
 static struct gcdune_entry *suspect_at(unsigned which, size_t i)
 {
-	struct gcdune_table *table = table_of(which);
+	struct gcdune_entry *entry = &table_of(which)->entries[suspects[which].all ? i : suspects[which].indices[i]];
 
-	if (!suspects[which].all)
-		return gcdune_table_find(table, suspects[which].keys[i]);
-	return table->entries[i].key ? &table->entries[i] : NULL;
+	return entry->key ? entry : NULL;
 }
 
 /* Marks from the dead objects with tables->finalizers of the orders LOW to HIGH, not these themselves; then queues those of
@@ -265,7 +265,7 @@ static void clear_links(unsigned which)
 			*(void **)entry->key = NULL;
 			gcdune_table_remove(table, entry);
 		} else if (!s->all && gcdune_mark_is_dead((void *)entry->key)) {
-			s->keys[kept++] = entry->key;
+			s->indices[kept++] = (uint32_t)(entry - table->entries);
 		}
 	}
 	if (!s->all)

@@ -34,8 +34,8 @@ void gcdune_finalize_leave(struct gcdune_thread *thread);
 /* Which table an entry is in. */
 enum { GCDUNE_SUSPECT_FINALIZER, GCDUNE_SUSPECT_SHORT, GCDUNE_SUSPECT_LONG, GCDUNE_SUSPECTS };
 
-/* The entry of KEY was made or changed. The lock is held: no pause is under way. */
-void gcdune_finalize_changed(unsigned which, uintptr_t key);
+/* ENTRY was made or changed. The lock is held: no pause is under way. */
+void gcdune_finalize_changed(unsigned which, const struct gcdune_entry *entry);
 /* In a fork's child: no cycle is under way. */
 void gcdune_finalize_forget_suspects(void);
 /* At the end of the queue. False: no memory. Under the lock, or world stopped. */

@@ -9,7 +9,8 @@
 
 #include <errno.h>
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Held for some lookups at most: who waits looks again for a moment before it sleeps. */
+static pthread_mutex_t lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 struct gcdune_finalize_tables gcdune_finalize_tables;
 static struct gcdune_finalize_tables *const tables = &gcdune_finalize_tables;
 
@@ -25,7 +26,7 @@ void gcdune_finalize_unlock(void)
 
 void gcdune_finalize_after_fork(void)
 {
-	pthread_mutex_init(&lock, NULL);
+	lock = (pthread_mutex_t)PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 	gcdune_finalize_forget_suspects();
 }
 
@@ -91,7 +92,7 @@ int gcdune_finalizer_set(void *object, gcdune_finalizer fn, void *data, enum gcd
 	entry->value[GCDUNE_FINALIZE_FN] = (uintptr_t)fn;
 	entry->value[GCDUNE_FINALIZE_DATA] = (uintptr_t)data;
 	entry->value[GCDUNE_FINALIZE_ORDER] = (uintptr_t)order;
-	gcdune_finalize_changed(GCDUNE_SUSPECT_FINALIZER, (uintptr_t)object);
+	gcdune_finalize_changed(GCDUNE_SUSPECT_FINALIZER, entry);
 out:
 	gcdune_finalize_leave(thread);
 	return error;
@@ -132,7 +133,7 @@ int gcdune_link_add(void **link, const void *target, enum gcdune_link_kind kind)
 		entry = gcdune_table_insert(&tables->links[kind], (uintptr_t)link);
 	}
 	entry->value[0] = (uintptr_t)target;
-	gcdune_finalize_changed(GCDUNE_SUSPECT_SHORT + kind, (uintptr_t)link);
+	gcdune_finalize_changed(GCDUNE_SUSPECT_SHORT + kind, entry);
 out:
 	gcdune_finalize_leave(thread);
 	return error;
@@ -169,8 +170,9 @@ int gcdune_link_move(void **from, void **to, enum gcdune_link_kind kind)
 		uintptr_t target = entry->value[0];
 
 		gcdune_table_remove(&tables->links[kind], entry); /* leaves room for one */
-		gcdune_table_insert(&tables->links[kind], (uintptr_t)to)->value[0] = target;
-		gcdune_finalize_changed(GCDUNE_SUSPECT_SHORT + kind, (uintptr_t)to);
+		entry = gcdune_table_insert(&tables->links[kind], (uintptr_t)to);
+		entry->value[0] = target;
+		gcdune_finalize_changed(GCDUNE_SUSPECT_SHORT + kind, entry);
 	}
 	gcdune_finalize_leave(thread);
 	return error;

@@ -11,11 +11,14 @@
 #include "options.h"
 #include "thread.h"
 
-/* Only who holds `queue' waits for `cycle', and who comes while one waits waits too: so a thread that takes the lock again and
- * again (gcdune_locked_call in a loop) lets one that waits have it in between. ECL asks its weak pointers so, some million
- * times a second: where no one waits, all is one mutex. */
+/* Only who holds `queue' waits for `cycle', and who comes while one waits waits too, but for a few: so a thread that takes the
+ * lock again and again (gcdune_locked_call in a loop) lets one that waits have it in between. ECL asks its weak pointers so, some
+ * million times a second: where no one waits, all is one mutex. Guile asks in several threads at once, and were there none that
+ * may go first, each would sleep, and be woken by the one before it, as long as all go on. */
+enum { MOST_FIRST = 32, SPINS = 64 };
 static pthread_mutex_t queue = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic unsigned waiting; /* for `queue', or with it */
+static _Atomic unsigned first;	 /* that have gone before the one with `queue' */
 static pthread_mutex_t cycle = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic uintptr_t owner; /* thread pointer of the holder, 0: free */
 static unsigned depth;
@@ -30,13 +33,31 @@ static void acquire(void)
 	atomic_fetch_add(&waiting, 1);
 	pthread_mutex_lock(&queue);
 	pthread_mutex_lock(&cycle);
+	atomic_store_explicit(&first, 0, memory_order_relaxed);
 	pthread_mutex_unlock(&queue);
 	atomic_fetch_sub(&waiting, 1);
 }
 
 static bool acquire_at_once(void)
 {
-	return !atomic_load_explicit(&waiting, memory_order_relaxed) && !pthread_mutex_trylock(&cycle);
+	bool before = atomic_load_explicit(&waiting, memory_order_relaxed) != 0;
+
+	if ((before && atomic_load_explicit(&first, memory_order_relaxed) >= MOST_FIRST) || pthread_mutex_trylock(&cycle))
+		return false;
+	if (before)
+		atomic_fetch_add_explicit(&first, 1, memory_order_relaxed);
+	return true;
+}
+
+/* Most hold it for less than it takes to sleep and be woken. */
+static bool acquire_soon(void)
+{
+	for (unsigned i = 0; i < SPINS; i++) {
+		if (acquire_at_once())
+			return true;
+		__builtin_ia32_pause();
+	}
+	return false;
 }
 
 /* A thread may come here with all signals blocked (Crystal forks so), and one that stops the world wait for its answer: it
@@ -78,7 +99,7 @@ static __attribute__((noinline)) void wait_for_cycle(void)
 void gcdune_cycle_lock(void)
 {
 	if (!gcdune_cycle_locked_here()) {
-		if (!acquire_at_once())
+		if (!acquire_soon())
 			wait_for_cycle();
 		atomic_store_explicit(&owner, (uintptr_t)pthread_self(), memory_order_relaxed);
 	}
@@ -88,7 +109,7 @@ void gcdune_cycle_lock(void)
 bool gcdune_cycle_trylock(void)
 {
 	if (!gcdune_cycle_locked_here()) {
-		if (!acquire_at_once())
+		if (!acquire_soon())
 			return false;
 		atomic_store_explicit(&owner, (uintptr_t)pthread_self(), memory_order_relaxed);
 	}
@@ -129,7 +150,7 @@ void gcdune_cycle_unlock(void)
 void gcdune_cycle_lock_after_fork(void)
 {
 	pthread_mutex_init(&queue, NULL);
-	waiting = 0;
+	waiting = first = 0;
 	pthread_mutex_init(&cycle, NULL);
 	pthread_mutex_lock(&cycle);
 }

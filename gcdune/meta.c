@@ -86,9 +86,11 @@ void gcdune_meta_after_fork(void)
 
 /* ---- Tables ---- */
 
+/* Keys are addresses, and those of one page are likely to be asked for one after the other: their buckets are neighbours. Pages
+ * lie anywhere, so that objects a page apart do not meet. */
 static uint32_t bucket_of(const struct gcdune_table *table, uintptr_t key)
 {
-	return (uint32_t)((key * 0x9e3779b97f4a7c15u) >> 32) & (table->nbuckets - 1);
+	return ((uint32_t)((key >> 12) * 0x9e3779b97f4a7c15u >> 32) + (uint32_t)(key >> 4)) & (table->nbuckets - 1);
 }
 
 static int rehash(struct gcdune_table *table)
@@ -123,8 +125,9 @@ int gcdune_table_reserve(struct gcdune_table *table)
 		table->entries = entries;
 		table->capacity = capacity;
 	}
-	/* A table that cannot grow its buckets gets slower, no more. */
-	if (table->count >= table->nbuckets && rehash(table) && !table->nbuckets)
+	/* Most buckets are empty, so that most keys that are not there are not looked for in an entry: of large tables each is a
+	 * cache miss. A table that cannot grow its buckets gets slower, no more. */
+	if (table->count >= table->nbuckets / 2 && rehash(table) && !table->nbuckets)
 		return -ENOMEM;
 	return 0;
 }
