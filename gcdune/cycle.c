@@ -7,6 +7,8 @@
  *	STOP REMARK FINALIZE VERIFY END the pause
  *	SWEEP                           beside the program again
  *
+ * A stop may be given up in REMARK: the pause goes back to PRECLEAN, a collection of a stopped program ends there and then.
+ *
  * One cycle at a time: `turn' is held throughout, heap.cycle only while the world is stopped, so that threads come and
  * go, and fork, while the heap is marked. Why nothing reachable is lost: remark.c. Callers: alloc.c when the trigger is
  * reached or memory has run out, the collector's thread, and the program. */
@@ -59,7 +61,6 @@ static void event(enum gcdune_event what)
 static struct gcdune_pause pause_record;
 static struct gcdune_cycle_record cycle_record;
 static uint64_t last_ns;
-static uint64_t stopped_ns; /* pauses of this cycle that are over, in processor time: see worked */
 static uint64_t stop_cpu;   /* of who collects, when it asked for the stop */
 
 static void phase_over(enum gcdune_phase phase)
@@ -126,7 +127,6 @@ static void resume(enum gcdune_cycle_reason reason, enum gcdune_stop_kind kind)
 	pause_record.cpu_ns = worked();
 	gcdune_stats_pause(&pause_record);
 	gcdune_live_pause(last_ns - pause_record.start_ns - gcdune_stats_start());
-	stopped_ns += pause_record.cpu_ns;
 	gcdune_cycle_unlock();
 }
 
@@ -259,7 +259,6 @@ static __attribute__((noinline)) bool run(enum gcdune_cycle_reason reason, bool 
 
 	uint64_t cpu = gcdune_os_thread_time();
 
-	stopped_ns = 0;
 	memset(&cycle_record, 0, sizeof cycle_record);
 	cycle_record.start_ns = gcdune_os_now() - gcdune_stats_start();
 	while (phase != OVER) {
@@ -361,7 +360,7 @@ static __attribute__((noinline)) bool run(enum gcdune_cycle_reason reason, bool 
 			heap->leaf_bytes = minor ? heap->leaf_bytes + marked.leaf_bytes : marked.leaf_bytes;
 			heap->young_bytes = marked.young_bytes;
 			cpu = gcdune_os_thread_time() - cpu;
-			gcdune_form_used(worked(), stopped_ns, cpu, concurrent, minor);
+			gcdune_form_used(worked(), cpu, concurrent, minor);
 			gcdune_mark_end(
 				gcdune_pacer_cycle_end(concurrent, gcdune_form_minor_next(again), marked.bytes, cpu));
 			gcdune_sweep_begin();
@@ -442,7 +441,7 @@ static void begun(void)
 {
 }
 
-static void collect_here(enum gcdune_cycle_reason reason, uint64_t seen, bool minor)
+static void collect_here(enum gcdune_cycle_reason reason, uint64_t seen, bool minor, uint64_t bound)
 {
 	uint32_t ticket = gcdune_collector_busy();
 	/* Who collects has the dynamic linker's lock at times. */
@@ -467,8 +466,7 @@ static void collect_here(enum gcdune_cycle_reason reason, uint64_t seen, bool mi
 	if (reason != GCDUNE_CYCLE_BUDGET || heap->collections == seen) {
 		begins();
 		/* Asked again: it may have been a full one that was waited for. */
-		minor = minor && heap->apart;
-		done = run_with_registers(reason, minor, gcdune_form_bound(reason, minor));
+		done = run_with_registers(reason, minor && heap->apart, bound);
 		if (done)
 			heap->after_due = true;
 	}
@@ -510,7 +508,8 @@ void gcdune_cycle_collect(enum gcdune_cycle_reason reason)
 	bool minor = gcdune_form_minor_here(reason);
 
 	if (minor || !gcdune_form_beside(reason)) {
-		collect_here(reason, seen, minor);
+		/* May make the collector's thread: without the turn. */
+		collect_here(reason, seen, minor, gcdune_form_bound(reason, minor));
 		return;
 	}
 	if (!wait || gcdune_loader_held_here()) {

@@ -51,9 +51,9 @@ void gcdune_form_minor_missed(void);
 uint64_t gcdune_form_bound(enum gcdune_cycle_reason reason, bool minor);
 /* That happened. */
 void gcdune_form_abandoned(bool minor);
-/* A collection ends that had the program stopped for NS nanoseconds in its last stop, BEFORE_NS in those before it, and took
- * CPU of its thread; before heap.allocated begins anew. World stopped. */
-void gcdune_form_used(uint64_t ns, uint64_t before_ns, uint64_t cpu, bool concurrent, bool minor);
+/* A collection ends that had the program stopped for NS nanoseconds in its last stop, and took CPU of its thread; before
+ * heap.allocated begins anew. World stopped. */
+void gcdune_form_used(uint64_t ns, uint64_t cpu, bool concurrent, bool minor);
 
 /* ---- collector.c ---- */
 

@@ -21,16 +21,14 @@ static uint64_t minor_ns;
 /* A whole collection for which the program had better stop. To mark beside it costs twice the processor time, and what
  * threads then lose to faults, short stops and interrupts is no less. So by what such stops took, it is to be shorter than
  * the pause goal; or, within some times the goal, hardly longer than the pause that it would have if it was marked beside
- * it, which can be long too (a list that was made meanwhile, roots that only a stopped program may be asked for); or, within
- * the same, no longer than all pauses of a cycle together (a deep stack, read in each). */
+ * it, which can be long too (many dead objects with finalizers, roots that only a stopped program may be asked for). */
 enum { GOALS = 4 };
 static uint64_t stop_ns = 500000; /* for each MiB, in such collections */
 static uint64_t beside_ns;	  /* about the longest of the last pauses of those that were marked beside it */
-static uint64_t pauses_ns;	  /* all pauses of one of these together, on average */
 static size_t weight;		  /* what there was to mark in the last collection */
 static uint64_t survival = 256;	  /* of what was made before it, how much there was; in 256ths */
 
-void gcdune_form_used(uint64_t ns, uint64_t before_ns, uint64_t cpu, bool concurrent, bool minor)
+void gcdune_form_used(uint64_t ns, uint64_t cpu, bool concurrent, bool minor)
 {
 	enum { BASE = 128 }; /* KiB: for what does not depend on the heap */
 	size_t before = weight, made = (size_t)MAX(heap->allocated, 0);
@@ -48,11 +46,9 @@ void gcdune_form_used(uint64_t ns, uint64_t before_ns, uint64_t cpu, bool concur
 	/* What is not done has its estimate go down, so that it is tried again: the first stops find caches cold. */
 	if (concurrent) {
 		beside_ns = MAX(ns, beside_ns - beside_ns / 32);
-		pauses_ns = (pauses_ns * 7 + before_ns + ns) / 8;
 		stop_ns -= stop_ns / 64;
 	} else {
 		beside_ns -= beside_ns / 64;
-		pauses_ns -= pauses_ns / 64;
 		stop_ns = (stop_ns * 3 + ns * 1024 / ((weight >> 10) + BASE)) / 4;
 	}
 }
@@ -161,7 +157,10 @@ bool gcdune_form_beside(enum gcdune_cycle_reason reason)
 	return gcdune_dirty_promises() && gcdune_collector_ready();
 }
 
-/* What would be marked in less time in any case is not worth it, nor is a heap in which it takes long to give all objects one
+/* Estimates say nothing about a program that just now began to keep all it makes. So there is a bound, which needs nothing of
+ * the future: a collection that reaches it decides nothing, and leaves all objects alive, with one colour.
+ *
+ * What would be marked in less time in any case is not worth it, nor is a heap in which it takes long to give all objects one
  * colour again. */
 enum { BOUND_MADE = 4 << 20, BOUND_BLOCKS = 1024 };
 
@@ -169,8 +168,8 @@ uint64_t gcdune_form_bound(enum gcdune_cycle_reason reason, bool minor)
 {
 	uint64_t goal = (uint64_t)gcdune_options.pause_goal * 1000;
 
-	if (reason != GCDUNE_CYCLE_BUDGET || gcdune_options.mode != GCDUNE_MODE_AUTO || heap->allocated + (minor ? 0 : (int64_t)weight) < BOUND_MADE ||
-	    heap->blocks_used > BOUND_BLOCKS || (!minor && stop_for(weight) >= goal))
+	if (reason != GCDUNE_CYCLE_BUDGET || gcdune_options.mode != GCDUNE_MODE_AUTO ||
+	    heap->allocated + (minor ? 0 : (int64_t)weight) < BOUND_MADE || heap->blocks_used > BOUND_BLOCKS || (!minor && stop_for(weight) >= goal))
 		return 0;
 	return gcdune_dirty_promises() && gcdune_collector_ready() ? goal / 8 * 7 : 0;
 }

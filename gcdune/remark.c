@@ -20,6 +20,10 @@
  *
  * So what is allocated while a cycle runs need not be scanned for having been written, only if it is found.
  *
+ * A pause that is given up has made no page clean: what it found dirty is as dirty in the next round, and a block that it
+ * scanned and took ARMED from counts as written then. What it marked stays marked, and what it has not looked at yet is on
+ * the markers' stacks. Nothing was decided in it; the next pause reads all roots again.
+ *
  * A minor cycle takes what the last one marked for marked already. The argument is the same, with "after the marker read
  * it" reaching back to the last cycle, at whose end a marked object led to marked ones only. A page that was armed then
  * and still is reports what was written since. Every other page counts as written: of a block that was not armed all the

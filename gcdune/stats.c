@@ -327,7 +327,8 @@ static void write_json(FILE *f)
 		(unsigned long long)q.p90, (unsigned long long)q.p99, (unsigned long long)q.p999);
 	for (unsigned i = 0; i < GCDUNE_PHASES; i++)
 		fprintf(f, ", \"%s_ns\"", phase_names[i]);
-	fprintf(f, ", \"kind\", \"reason\", \"markers\", \"threads\", \"live_bytes\", \"heap_bytes\", \"cpu_ns\"],\n    \"list\": [");
+	/* Columns that end in _ns are phases, which add up to the length. */
+	fprintf(f, ", \"kind\", \"reason\", \"markers\", \"threads\", \"live_bytes\", \"heap_bytes\", \"cpu\"],\n    \"list\": [");
 	for (size_t i = 0; i < count; i++) {
 		const struct gcdune_pause *p = &pauses[i];
 

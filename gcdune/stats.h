@@ -22,7 +22,7 @@ enum gcdune_stop_kind {
 	GCDUNE_STOP_FLIP,    /* the beginning of a cycle that runs beside the program */
 	GCDUNE_STOP_STACKS,  /* a look at stacks shortly before that */
 	GCDUNE_STOP_FINAL,   /* its end */
-	GCDUNE_STOP_NOTHING, /* collections were disabled just then */
+	GCDUNE_STOP_NOTHING, /* collections were disabled just then, or the collection was abandoned */
 	GCDUNE_STOP_KINDS
 };
 

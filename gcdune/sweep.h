@@ -22,7 +22,8 @@ void gcdune_sweep_finish(bool tracked);
 /* Forgets old colours, now and then: a value that is nobody's is made COLOR_FREE before its number comes round again.
  * Threads run. */
 void gcdune_sweep_old_colors(void);
-/* What is white or young becomes black, if there is any: the cycle was given up (in the child of a fork). World stopped. */
+/* What is white or young becomes black, if there is any: the cycle was given up (in the child of a fork, or
+ * because it took too long). World stopped. */
 void gcdune_sweep_unwhiten(void);
 
 /* Puts a block that is neither OPEN nor LISTED on its list, unless the sweep is still to come by. heap.lock. */
