@@ -217,8 +217,12 @@ static bool mark_for(uint64_t ns)
 /* Marks in a stop from all that may lead to something that is not marked. False: it takes longer than BOUND. */
 static bool remark(bool concurrent, bool minor, uint64_t bound)
 {
-	bool over;
+	bool over, alone = concurrent && bound;
 
+	/* A helper that is woken may find no processor until the system's next tick, and be waited for: longer than all that is
+	 * to be done here. */
+	if (alone)
+		gcdune_mark_help(false);
 	gcdune_mark_push_only = bound != 0;
 	if (concurrent) {
 		gcdune_remark_push();
@@ -241,6 +245,8 @@ static bool remark(bool concurrent, bool minor, uint64_t bound)
 	}
 	if (over)
 		gcdune_mark_drain();
+	if (over && alone)
+		gcdune_mark_help(true);
 	phase_over(GCDUNE_PHASE_MARK);
 	return over;
 }

@@ -398,7 +398,12 @@ void gcdune_mark_prepare(void)
 void gcdune_mark_stopped(bool now)
 {
 	stopped = now;
-	gcdune_worklist_helpers(now ? wanted_helpers : 0); /* while stopped, there is nothing else to be done */
+	gcdune_mark_help(now); /* while stopped, there is nothing else to be done */
+}
+
+void gcdune_mark_help(bool now)
+{
+	gcdune_worklist_helpers(now ? wanted_helpers : 0);
 }
 
 /* A marker that takes the program's processor is a pause by another name: only idle ones are used, and of these half,

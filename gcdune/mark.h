@@ -42,6 +42,8 @@ void gcdune_mark_prepare(void);
 void gcdune_mark_flip(bool minor);
 /* Whether the world is stopped from now on: how many helpers take part, and what may be called. */
 void gcdune_mark_stopped(bool now);
+/* Whether helpers mark too, from here on. */
+void gcdune_mark_help(bool now);
 bool gcdune_mark_is_stopped(void);
 /* Chooses how many helpers take part while threads run. */
 void gcdune_mark_adapt(void);
