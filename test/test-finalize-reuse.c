@@ -2,7 +2,7 @@
  * their places in its tables, which others take. Each object that was dropped is finalized once, none that is held is; links
  * to what is held stay, links to what was finalized are cleared.
  *
- * TEST-FLAGS: timeout=120 torture=yes env:GCDUNE_MODE=concurrent
+ * TEST-FLAGS: timeout=120 torture=yes tsan=no env:GCDUNE_MODE=concurrent
  */
 #include "check.h"
 

@@ -1,7 +1,7 @@
 /* gcdune_locked_call in several threads at once, each asking again and again: never two at a time; a thread that asks
  * seldom, and one that collects, come to it while the others go on.
  *
- * TEST-FLAGS: timeout=120 torture=yes
+ * TEST-FLAGS: timeout=120 torture=yes tsan=no
  */
 #include "check.h"
 
