@@ -47,8 +47,8 @@ static NOINLINE void check(size_t i)
 	CHECK_EQ(n, LENGTH);
 }
 
-/* How many stops there were of which nothing came. */
-static size_t given_up(void)
+/* How many stops there were of KIND: "nothing" came of them, or they were the "final" one of a cycle beside the program. */
+static size_t stops(const char *kind)
 {
 	size_t n = 0;
 	char path[] = "/tmp/gcdune-give-up-XXXXXX", line[4096];
@@ -59,7 +59,7 @@ static size_t given_up(void)
 
 	CHECK(f != NULL);
 	while (fgets(line, sizeof(line), f))
-		n += strstr(line, "\"nothing\"") != NULL;
+		n += strstr(line, kind) != NULL;
 	fclose(f);
 	unlink(path);
 	return n;
@@ -84,9 +84,13 @@ int main(void)
 	}
 	for (size_t i = 0; i < LISTS; i++)
 		check(i);
-	struct gcdune_stats stats;
+	size_t given_up = stops("\"nothing\""), beside = stops("\"final\"");
 
-	gcdune_stats_get(&stats, sizeof(stats));
-	printf("%llu collections, %zu stops given up\n", (unsigned long long)stats.collections, given_up());
+	printf("%zu cycles beside the program, %zu stops given up\n", beside, given_up);
+	if (!beside) {
+		printf("SKIP: nothing can be marked beside the program here\n");
+		return 77;
+	}
+	CHECK(given_up > 0);
 	return 0;
 }
