@@ -257,7 +257,8 @@ enum { GIVE_UP_MOST = 4 };
 
 /* MINOR: see heap.h. AGAIN: another follows at once. BOUND: for one that is not concurrent, see form.c; false: it was
  * abandoned. */
-static __attribute__((noinline)) bool run(enum gcdune_cycle_reason reason, bool concurrent, bool minor, bool again, uint64_t bound)
+static __attribute__((noinline)) bool run(enum gcdune_cycle_reason reason, bool concurrent, bool minor, bool again,
+					  uint64_t bound)
 {
 	unsigned tries = 0;
 	enum { BEGIN, ARM, FLIP, MARK, PRECLEAN, STOP, REMARK, FINALIZE, VERIFY, END, SWEEP, OVER } phase = BEGIN;

@@ -169,7 +169,8 @@ uint64_t gcdune_form_bound(enum gcdune_cycle_reason reason, bool minor)
 	uint64_t goal = (uint64_t)gcdune_options.pause_goal * 1000;
 
 	if (reason != GCDUNE_CYCLE_BUDGET || gcdune_options.mode != GCDUNE_MODE_AUTO ||
-	    heap->allocated + (minor ? 0 : (int64_t)weight) < BOUND_MADE || heap->blocks_used > BOUND_BLOCKS || (!minor && stop_for(weight) >= goal))
+	    heap->allocated + (minor ? 0 : (int64_t)weight) < BOUND_MADE || heap->blocks_used > BOUND_BLOCKS ||
+	    (!minor && stop_for(weight) >= goal))
 		return 0;
 	return gcdune_dirty_promises() && gcdune_collector_ready() ? goal / 8 * 7 : 0;
 }
