@@ -9,14 +9,16 @@
  * gcdune_dirty_track and gcdune_dirty_gather, and the words are read after that, and after gcdune_dirty_settle; a page that was never armed counts as written. Or it is in an
  * object that is not marked itself; that one's address is then in one of these places, and so on.
  *
- * A block that is not armed counts as written, and all that is marked in it is scanned twice. Most of these are new, and most
- * of what is new dies, so they are not armed before they turn out to have something alive: by the marker that finds the
- * first object there, before it scans that (gcdune_remark_first). Another marker that comes by meanwhile may read an
- * object before the block is armed, which then hides a write that came in between: so it asks for all of the block to be
- * scanned (WATCH_WHOLE), and does so before anyone is told by the block's colour that something in it is marked. So does a
- * thread of the program that helps, which has no time for the call; whoever arms the block then, scans all of it. Or a third
- * one takes the block's pages just then, after a write: making a page clean that was written interrupts all processors
- * that run the program, so the marker's store of the colour, made before it read what was overwritten, is seen behind it.
+ * A block that is not armed counts as written, and all that is marked in it is scanned twice. Most of these are new,
+ * and most of what is new dies, so they are not armed before they turn out to have something alive: by the marker
+ * that finds the first object there, before it scans that (gcdune_remark_first), along with neighbours in which
+ * nobody has found one. Another marker that comes by one of these meanwhile may read an object before the block is
+ * armed, which then hides a write that came in between: so it asks for all of the block to be scanned (WATCH_WHOLE),
+ * and does so before anyone is told by the block's colour that something in it is marked. So does a thread of the
+ * program that helps, which has no time for the call; whoever arms the block then, scans all of it. Or a third one
+ * takes the block's pages just then, after a write: making a page clean that was written interrupts all processors
+ * that run the program, so the marker's store of the colour, made before it read what was overwritten, is seen behind
+ * it.
  *
  * So what is allocated while a cycle runs need not be scanned for having been written, only if it is found.
  *
@@ -126,31 +128,85 @@ static bool is_to_be_armed(uint32_t i)
 	return is_unarmed(i) && (heap->spans[head_of(i)].age > 0 || !gcdune_dirty_late());
 }
 
+/* One call arms neighbours too, as its price is mostly the interrupt of the other processors: 20 to 100 microseconds in a
+ * virtual machine, and arming and disarming a block for nothing some 2. How many, goes by how many of those that were armed
+ * in the last cycle came to have something alive. */
+enum { REACH_MOST = 32, WORTH = 4 /* one in so many */ };
+static unsigned reach = 1;
+static _Atomic unsigned reached, came; /* blocks armed by markers in this cycle; of which so many had something alive */
+
+static void choose_reach(void)
+{
+	if (came >= reached / WORTH)
+		reach = reach * 2 < REACH_MOST ? reach * 2 : REACH_MOST;
+	else
+		reach = reach > 1 ? reach / 2 : 1;
+	reached = came = 0;
+}
+
+static bool may_be_armed(uint32_t i)
+{
+	const struct gcdune_block *block = &heap->blocks[i];
+
+	/* A thread is about to write to the rest of it if it is open. */
+	return !(watch(i) & GCDUNE_WATCH_ARMED) && !(block->flags & GCDUNE_BLOCK_OPEN) &&
+	       heap->kinds[block->kind].scan != GCDUNE_SCAN_NONE;
+}
+
+/* Makes the block the caller's to arm. False: it is another marker's. */
+static bool begin_arming(uint32_t i)
+{
+	uint8_t before = watch(i);
+
+	do
+		if (before & (GCDUNE_WATCH_ARMING | GCDUNE_WATCH_ARMED))
+			return false;
+	while (!__atomic_compare_exchange_n(&heap->spans[i].watch, &before, before | GCDUNE_WATCH_ARMING, true, __ATOMIC_ACQ_REL,
+					    __ATOMIC_ACQUIRE));
+	return true;
+}
+
+/* Of one block, and nobody has found an object in it yet. */
+static bool is_neighbour(uint32_t i)
+{
+	const struct gcdune_block *block = &heap->blocks[i];
+
+	return __atomic_load_n(&block->use, __ATOMIC_ACQUIRE) == GCDUNE_USE_SMALL &&
+	       __atomic_load_n(&block->color, __ATOMIC_RELAXED) != heap->black && may_be_armed(i) && begin_arming(i);
+}
+
 void gcdune_remark_first(uint32_t i, bool arm)
 {
 	const struct gcdune_block *block = &heap->blocks[i];
-	uint8_t before = watch(i);
 
-	/* A thread is about to write to the rest of it if it is open. */
-	if (before & GCDUNE_WATCH_ARMED || block->flags & GCDUNE_BLOCK_OPEN || !gcdune_dirty_late() ||
-	    heap->kinds[block->kind].scan == GCDUNE_SCAN_NONE)
+	if (!may_be_armed(i) || !gcdune_dirty_late()) {
+		came += block->granules && watch(i) & GCDUNE_WATCH_ARMED && !heap->spans[i].age;
 		return;
-	uint32_t end = i + (block->granules ? 1 : heap->spans[i].length);
+	}
+	uint32_t begin = i, end = i + (block->granules ? 1 : heap->spans[i].length);
 
-	while (arm && !(before & GCDUNE_WATCH_ARMING) &&
-	       !__atomic_compare_exchange_n(&heap->spans[i].watch, &before, before | GCDUNE_WATCH_ARMING, true,
-					    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-		;
-	if (!arm || before & GCDUNE_WATCH_ARMING) {
+	if (!arm || !begin_arming(i)) {
 		for (uint32_t k = i; k < end; k++)
 			change_watch(k, GCDUNE_WATCH_WHOLE, 0);
+		came++;
 		return;
+	}
+	if (block->granules) {
+		uint32_t last = edge();
+
+		/* Upwards first: what was made together lies in this order, and is found in it or from both ends. */
+		while (end < last && end - begin < reach && is_neighbour(end))
+			end++;
+		while (begin && end - begin < reach && is_neighbour(begin - 1))
+			begin--;
+		reached += end - begin;
+		came++;
 	}
 	if (gcdune_options.stretch)
 		gcdune_os_sleep(20000); /* for others to come by */
-	bool armed = !gcdune_dirty_track(gcdune_block_address(i), gcdune_block_address(end));
+	bool armed = !gcdune_dirty_track(gcdune_block_address(begin), gcdune_block_address(end));
 
-	for (uint32_t k = i; k < end; k++)
+	for (uint32_t k = begin; k < end; k++)
 		change_watch(k, armed ? GCDUNE_WATCH_ARMED : 0, GCDUNE_WATCH_ARMING);
 }
 
@@ -187,6 +243,7 @@ static int disarm(uint32_t from, uint32_t to)
 bool gcdune_remark_arm(bool minor)
 {
 	arm_minor = minor;
+	choose_reach();
 	if (minor && gcdune_options.verify)
 		gcdune_verify_minor_begin(edge());
 	uint32_t end = edge(), leaf = __atomic_load_n(&heap->spaces[GCDUNE_SPACE_LEAF].edge, __ATOMIC_ACQUIRE);
