@@ -35,6 +35,7 @@
 #include "remark.h"
 
 #include <string.h>
+#include <sys/param.h>
 
 #include "dirty/dirty.h"
 #include "options.h"
@@ -290,15 +291,26 @@ void gcdune_remark_disarm(uint32_t from, uint32_t to)
 	each_run(from, to, is_to_be_disarmed, disarm);
 }
 
+/* Blocks that are likely to be filled after one that is: listed ones are filled in the order of addresses (sweep.c); and with
+ * the cycle over, all that the collector's thread would have disarmed by now if it had a processor. */
+static bool is_filled_next(uint32_t i)
+{
+	return watch(i) & GCDUNE_WATCH_ARMED && (heap->marking ? heap->blocks[i].flags & GCDUNE_BLOCK_LISTED : is_to_be_disarmed(i));
+}
+
 void gcdune_remark_fill(uint32_t from, uint32_t to)
 {
+	enum { AHEAD = 16 };
+
 	while (from < to && !(watch(from) & GCDUNE_WATCH_ARMED))
 		from++;
 	while (from < to && !(watch(to - 1) & GCDUNE_WATCH_ARMED))
 		to--;
 	if (from == to)
 		return;
-	/* One call costs less than a fault for each page. */
+	for (uint32_t end = MIN(edge(), to + AHEAD); to < end && is_filled_next(to);)
+		to++;
+	/* One call costs less than a fault for each page. It interrupts other processors: the fewer the better. */
 	gcdune_dirty_mark(gcdune_block_address(from), gcdune_block_address(to));
 	for (uint32_t i = from; i < to; i++)
 		change_watch(i, 0, GCDUNE_WATCH_ARMED);
