@@ -1,12 +1,12 @@
 /* stop.c - stopping the world: a signal to every attached thread that runs, an answer from each, and a release.
  *
- * The stopper holds heap.cycle, so the list of threads stands still and there is one stopper. A thread is signalled
- * only if it is not in a blocking region; each signal is answered exactly once before the world counts as stopped: by
- * the handler, or, if that finds the thread in a critical section, by a second signal that the thread sends itself on
- * leaving (so that a stopped thread is always in the handler, where every other signal is blocked and no code of the
- * program runs).
+ * The stopper holds heap.cycle, so the list of threads stands still and there is one stopper. A thread is asked only if it
+ * is not in a blocking region; each is answered for exactly once before the world counts as stopped: by the handler. Who
+ * is asked sends itself the signal when it leaves its next critical section, as one that allocates does in a microsecond; the
+ * others are signalled after that. If the handler finds the thread in a critical section, that ends with the signal again. So
+ * a stopped thread is always in the handler, where every other signal is blocked and no code of the program runs.
  *
- * A stopped thread waits on `release' (a futex), which the stopper bumps. All registers of the interrupted code are in
+ * A stopped thread waits on `release' (a futex), which the stopper bumps; it spins first where stops are brief. All registers of the interrupted code are in
  * the signal frame on the stack above thread->sp. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,6 +23,14 @@
 #include "thread.h"
 
 static _Atomic uint32_t release;    /* counts stops that have ended */
+static _Atomic unsigned sleepers;   /* who has to be woken then */
+/* In the last stop there was so little to do that it took longer to wake who slept meanwhile; and each thread has a
+ * processor. Then they spin; but no longer than that takes in a virtual machine. */
+static _Atomic bool brief;
+enum { BRIEF_NS = 100000 };
+static unsigned processors;
+static uint64_t stopped_at;
+static bool all_have_processors;
 /* Signals that are not answered. The bits from REFUSAL up change with each refusal: who waits for an answer, having seen
  * none refused, must not sleep through one. */
 static _Atomic uint32_t unanswered;
@@ -48,11 +56,16 @@ static bool not_now(struct gcdune_thread *thread, const ucontext_t *context)
 	if (leaving == GCDUNE_LEAVING_NOT)
 		return false;
 	if (thread->refused++ < MOST_REFUSED &&
-	    (leaving == GCDUNE_LEAVING_LOCK || (pc >= our_code.begin && pc < our_code.end) ||
+	    (leaving == GCDUNE_LEAVING_LOCK || thread->coming || (pc >= our_code.begin && pc < our_code.end) ||
 	     pc - thread->leaving_to < SOME_INSTRUCTIONS))
 		return true;
 	thread->leaving = GCDUNE_LEAVING_NOT;
 	return false;
+}
+
+uint64_t gcdune_stop_brief(void)
+{
+	return atomic_load_explicit(&brief, memory_order_relaxed) ? BRIEF_NS : 0;
 }
 
 static void on_signal(int signal, siginfo_t *info, void *context)
@@ -93,8 +106,13 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 	atomic_store(&thread->stop_wanted, 0);
 	if (atomic_fetch_sub(&unanswered, 1) % REFUSAL == 1)
 		gcdune_os_futex_wake(&unanswered, 1);
+	for (uint64_t until = begin + gcdune_stop_brief(); atomic_load(&release) == ticket && gcdune_os_now() < until;)
+		__builtin_ia32_pause();
+	/* Counted before it looks at `release' for the last time, which the kernel does; who bumps that asks for the count after. */
+	atomic_fetch_add(&sleepers, 1);
 	while (atomic_load(&release) == ticket)
 		gcdune_os_futex_wait(&release, ticket);
+	atomic_fetch_sub(&sleepers, 1);
 	while (atomic_load(&thread->suspended))
 		gcdune_os_futex_wait(&thread->suspended, 1);
 	thread->sp = outer;
@@ -106,7 +124,9 @@ void gcdune_stop_late(struct gcdune_thread *thread)
 {
 	/* Delivered before the call returns, unless the program blocks the signal: then as soon as it no longer does.
 	 */
+	thread->coming = true;
 	gcdune_os_tgkill(thread->tid, gcdune_options.signal);
+	thread->coming = false;
 }
 
 /* ---- The signal ----
@@ -249,6 +269,42 @@ static void signal_again(void)
 			gcdune_os_tgkill(thread->tid, gcdune_options.signal);
 }
 
+/* Asks all threads that run to stop. How many. */
+static unsigned ask(void)
+{
+	unsigned asked = 0;
+
+	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next) {
+		thread->on_altstack = false;
+		if (thread == gcdune_thread_self || atomic_load(&thread->state) == GCDUNE_THREAD_BLOCKED)
+			continue;
+		/* In this order: a thread that comes before it is wanted comes again. One that was wanted, and had answered,
+		 * before it is pending would come after each of its critical sections from then on. */
+		atomic_store(&thread->stop_pending, 1);
+		atomic_fetch_add(&unanswered, 1);
+		atomic_store(&thread->stop_wanted, 1);
+		asked++;
+	}
+	return asked;
+}
+
+/* A thread that allocates leaves a critical section within a microsecond or so and comes by itself then, at a tenth of what
+ * a signal costs that interrupts another processor. If nobody came the last time, that is not waited for in the next stops. */
+static void let_come(unsigned asked)
+{
+	enum { MOMENT_NS = 3000, NOT_FOR = 15 };
+	static unsigned skip;
+
+	if (skip) {
+		skip--;
+		return;
+	}
+	for (uint64_t until = gcdune_os_now() + MOMENT_NS;
+	     atomic_load(&unanswered) % REFUSAL > 1 && gcdune_os_now() < until;)
+		__builtin_ia32_pause();
+	skip = atomic_load(&unanswered) % REFUSAL > asked ? NOT_FOR : 0;
+}
+
 void gcdune_stop_world(void)
 {
 	enum { PATIENCE_NS = 100000, FIRST_S = 1, SECOND_S = 10, LATER_S = 60, S = 1000000000 };
@@ -263,13 +319,15 @@ void gcdune_stop_world(void)
 		return;
 	check_handler();
 	atomic_store(&unanswered, 1); /* one for us: no early zero */
-	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next) {
-		thread->on_altstack = false;
-		if (thread == self || atomic_load(&thread->state) == GCDUNE_THREAD_BLOCKED)
-			continue;
-		atomic_store(&thread->stop_wanted, 1);
-		atomic_fetch_add(&unanswered, 1);
-		if (gcdune_os_tgkill(thread->tid, gcdune_options.signal) == 0)
+	unsigned asked = ask();
+
+	if (!processors)
+		processors = gcdune_os_cores();
+	all_have_processors = asked < processors;
+	if (asked)
+		let_come(asked);
+	for (struct gcdune_thread *thread = asked ? gcdune_threads : NULL; thread; thread = thread->next) {
+		if (!atomic_load(&thread->stop_wanted) || gcdune_os_tgkill(thread->tid, gcdune_options.signal) == 0)
 			continue;
 		thread->tid = 0; /* it ended without a word (a thread of clone's, say) */
 		atomic_store(&thread->stop_wanted, 0);
@@ -278,7 +336,7 @@ void gcdune_stop_world(void)
 	atomic_fetch_sub(&unanswered, 1);
 	/* Most answer within some 30 us; who sleeps meanwhile may find another process on its processor, until the system's
 	 * next tick. But there a thread of the program may be, which is to answer. */
-	uint64_t until = gcdune_place_is_shared() ? 0 : gcdune_os_now() + PATIENCE_NS;
+	uint64_t until = all_have_processors || !gcdune_place_is_shared() ? gcdune_os_now() + PATIENCE_NS : 0;
 
 	for (unsigned spins = 0;;) {
 		uint32_t left = atomic_load(&unanswered);
@@ -306,12 +364,14 @@ void gcdune_stop_world(void)
 		}
 	}
 	gcdune_thread_reap();
+	stopped_at = gcdune_os_now();
 }
 
 void gcdune_stop_release(void)
 {
+	brief = all_have_processors && gcdune_os_now() - stopped_at < BRIEF_NS;
 	atomic_fetch_add(&release, 1);
-	if (gcdune_threads_count > (gcdune_thread_self != NULL))
+	if (atomic_load(&sleepers))
 		gcdune_os_futex_wake(&release, INT32_MAX);
 	pthread_sigmask(SIG_SETMASK, &mask_before, NULL);
 }

@@ -3,7 +3,8 @@
  * Critical sections: a thread that is inside one does not stop; the stop signal's handler only notes the request, and
  * gcdune_critical_leave sends the signal again. They are short and never wait for heap.cycle; locks of the heap and of
  * the tables are taken only inside, so a stopped thread holds none. Only the thread itself and its own signal handler
- * look at `critical' and `stop_pending', so compiler fences are enough. */
+ * look at `critical', so compiler fences are enough. That who stops the world sets `stop_pending' may be seen late: it
+ * signals those who have not come after a moment. */
 #ifndef GCDUNE_THREAD_H
 #define GCDUNE_THREAD_H
 
@@ -46,9 +47,11 @@ struct gcdune_thread {
 	int until_clear;    /* slow paths until dead stack is cleared */
 	uintptr_t deepest;  /* lowest stack pointer seen in the slow path since dead stack was last cleared */
 
-	volatile sig_atomic_t critical, stop_pending;
+	volatile sig_atomic_t critical;
+	_Atomic int stop_pending; /* it sends itself the signal when it leaves its critical section */
 	_Atomic int state;	 /* enum gcdune_thread_state */
-	_Atomic int stop_wanted; /* a signal is on its way and not yet answered */
+	_Atomic int stop_wanted; /* a stop is on its way and not yet answered */
+	volatile bool coming;	 /* in gcdune_stop_late */
 	uintptr_t sp;		 /* while stopped or BLOCKED */
 	_Atomic int suspended;	 /* 1: by gcdune_thread_suspend; set and cleared under heap.cycle */
 	bool takes_lock;	 /* BLOCKED for a lock of ours: not to be suspended there */
@@ -107,7 +110,7 @@ static inline void gcdune_critical_leave(struct gcdune_thread *thread)
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	thread->critical--;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	if (__builtin_expect(thread->stop_pending, 0) && !thread->critical)
+	if (__builtin_expect(atomic_load_explicit(&thread->stop_pending, memory_order_relaxed), 0) && !thread->critical)
 		gcdune_stop_late(thread);
 }
 
@@ -190,6 +193,8 @@ int gcdune_stop_init(void);
 /* Stops all attached threads but the caller, which holds heap.cycle. */
 void gcdune_stop_world(void);
 void gcdune_stop_release(void);
+/* Nanoseconds to spin before sleeping until the end of a stop: 0 unless the last one was shorter than it takes to wake a thread. */
+uint64_t gcdune_stop_brief(void);
 /* Stops one thread, perhaps the caller, until another resumes it; it counts as BLOCKED meanwhile. Not counted: one
  * resume is enough. Nothing happens to a thread that is not attached. (suspend.c) */
 void gcdune_suspend_look(struct gcdune_thread *thread, void *context);
