@@ -85,11 +85,17 @@ static void concurrent_over(enum gcdune_concurrent_phase phase)
 	}
 }
 
+/* How long the world has been stopped, or been asked to. */
+static uint64_t stopped(void)
+{
+	return gcdune_os_now() - gcdune_stats_start() - pause_record.start_ns;
+}
+
 /* What the stop has taken so far, without what others had of the processor meanwhile: on a busy machine that is most of it,
  * and says nothing about the next one. */
 static uint64_t worked(void)
 {
-	uint64_t took = gcdune_os_now() - gcdune_stats_start() - pause_record.start_ns, cpu = gcdune_os_thread_time() - stop_cpu;
+	uint64_t took = stopped(), cpu = gcdune_os_thread_time() - stop_cpu;
 
 	return took < cpu ? took : cpu;
 }
@@ -131,6 +137,8 @@ static void resume(enum gcdune_cycle_reason reason, enum gcdune_stop_kind kind)
 }
 
 /* ---- One collection ---- */
+
+static _Atomic bool turn_sweeps; /* nothing but SWEEP is left to be done by who has the turn */
 
 /* A short stop in which stacks are read: what was made since the last look hangs on them, and on the stacks of a runtime
  * whose mark callbacks wait for a stop. */
@@ -369,7 +377,7 @@ static __attribute__((noinline)) bool run(enum gcdune_cycle_reason reason, bool 
 			cpu = gcdune_os_thread_time() - cpu;
 			gcdune_form_used(worked(), cpu, concurrent, minor);
 			gcdune_mark_end(
-				gcdune_pacer_cycle_end(concurrent, gcdune_form_minor_next(again), marked.bytes, cpu));
+				gcdune_pacer_cycle_end(concurrent, gcdune_form_minor_next(again), marked.bytes, cpu, stopped()));
 			gcdune_sweep_begin();
 			if (gcdune_options.verify)
 				gcdune_verify_swept();
@@ -379,6 +387,7 @@ static __attribute__((noinline)) bool run(enum gcdune_cycle_reason reason, bool 
 			pause_record.markers = (uint8_t)marked.markers;
 			pause_record.live_bytes = marked.bytes;
 			heap->throttle = 0;
+			turn_sweeps = true;
 			resume(reason, concurrent ? GCDUNE_STOP_FINAL : GCDUNE_STOP_WHOLE);
 			phase = SWEEP;
 			break;
@@ -395,6 +404,7 @@ static __attribute__((noinline)) bool run(enum gcdune_cycle_reason reason, bool 
 			gcdune_stats_cycle(&cycle_record, marked.objects);
 			gcdune_cycle_unlock();
 			gcdune_live_update();
+			turn_sweeps = false;
 			phase = OVER;
 			break;
 		case OVER:
@@ -414,11 +424,26 @@ bool gcdune_cycle_runs_here(void)
 	return turn_owner == (uintptr_t)pthread_self();
 }
 
-static void *wait_for_turn(void *unused)
+/* A thread that has used up the budget while another sweeps after a collection may run on so far. */
+enum { AHEAD = 4 << 20 };
+
+/* Whether the caller has it. Not, if SEEN is given, and there was a collection meanwhile, or one is as good as over. */
+static void *wait_for_turn(void *arg)
 {
-	(void)unused;
-	pthread_mutex_lock(&turn);
-	return NULL;
+	const uint64_t *seen = arg;
+
+	/* Two threads that allocate come here together, again and again, and to wake the second takes longer than all the rest. */
+	for (uint64_t until = gcdune_os_now() + gcdune_stop_brief(); pthread_mutex_trylock(&turn);) {
+		if (seen && (heap->collections != *seen || (turn_sweeps && heap->allocated < heap->trigger + AHEAD)))
+			return NULL;
+		if (gcdune_os_now() < until) {
+			__builtin_ia32_pause();
+			continue;
+		}
+		pthread_mutex_lock(&turn);
+		break;
+	}
+	return &turn;
 }
 
 /* Every register that may hold a pointer is in this frame or above it while the collection runs; roots-thread.c scans from
@@ -464,8 +489,13 @@ static void collect_here(enum gcdune_cycle_reason reason, uint64_t seen, bool mi
 		if (!patient)
 			return;
 		gcdune_thread_self->takes_lock = true;
-		gcdune_blocking_call(wait_for_turn, NULL);
+		void *ours = gcdune_blocking_call(wait_for_turn, reason == GCDUNE_CYCLE_BUDGET ? &seen : NULL);
+
 		gcdune_thread_self->takes_lock = false;
+		if (!ours) {
+			gcdune_cycle_after();
+			return;
+		}
 	}
 	turn_owner = (uintptr_t)pthread_self();
 	bool done = true;

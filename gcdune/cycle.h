@@ -3,6 +3,7 @@
 #define GCDUNE_CYCLE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct gcdune_thread;
@@ -51,6 +52,8 @@ void gcdune_form_minor_missed(void);
 uint64_t gcdune_form_bound(enum gcdune_cycle_reason reason, bool minor);
 /* That happened. */
 void gcdune_form_abandoned(bool minor);
+/* How many bytes there are likely to be to mark. */
+size_t gcdune_form_expected(void);
 /* A collection ends that had the program stopped for NS nanoseconds in its last stop, and took CPU of its thread; before
  * heap.allocated begins anew. World stopped. */
 void gcdune_form_used(uint64_t ns, uint64_t cpu, bool concurrent, bool minor);

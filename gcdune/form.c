@@ -59,10 +59,21 @@ static uint64_t beside(void)
 	return beside_ns + beside_ns / 4;
 }
 
-/* What marking so much and what was made since and is likely to live would take. */
+/* Of what was made since, how much is likely to live. */
+static size_t new_alive(void)
+{
+	return (size_t)MAX(heap->allocated, 0) / 256 * survival;
+}
+
+size_t gcdune_form_expected(void)
+{
+	return weight + new_alive();
+}
+
+/* What marking so much and that would take. */
 static uint64_t stop_for(size_t bytes)
 {
-	return ((bytes + (size_t)MAX(heap->allocated, 0) / 256 * survival) >> 10) * stop_ns >> 10;
+	return ((bytes + new_alive()) >> 10) * stop_ns >> 10;
 }
 
 /* Shorter than the pause goal; or than WORTH, within some times the goal. */

@@ -19,6 +19,7 @@
 
 #include <string.h>
 
+#include "cycle.h"
 #include "options.h"
 #include "os.h"
 #include "place.h"
@@ -387,7 +388,8 @@ void gcdune_mark_prepare(void)
 {
 	unsigned want = gcdune_options.markers ? gcdune_options.markers : cores;
 
-	if (heap->live_bytes < BYTES_PER_MARKER && (size_t)heap->allocated < 4 * BYTES_PER_MARKER)
+	if (heap->live_bytes < BYTES_PER_MARKER &&
+	    ((size_t)heap->allocated < 4 * BYTES_PER_MARKER || gcdune_form_expected() < BYTES_PER_MARKER))
 		want = 1;
 	if (want > MOST_HELPERS + 1)
 		want = MOST_HELPERS + 1;
@@ -670,9 +672,15 @@ __attribute__((no_sanitize("address", "thread"))) void gcdune_mark_root_range(st
 
 		m->source = NULL;
 		for (; word < stop; word++) {
+			/* Most words are no address: no branch for each of these. One past the last block counts. */
+			while (stop - word >= 4 && !((word[0] - base <= size) | (word[1] - base <= size) |
+						     (word[2] - base <= size) | (word[3] - base <= size)))
+				word += 4;
+			if (word >= stop)
+				break;
 			uintptr_t w = *word;
 
-			if (w - base > size) /* one past the last block counts */
+			if (w - base > size)
 				continue;
 			if (__builtin_expect(gcdune_mark_check_roots, 0))
 				check_root(w, word);

@@ -28,6 +28,8 @@ static struct gcdune_heap *const heap = &gcdune_heap;
 
 /* The least to allocate between collections: below it, finding the roots would cost more than is gained. */
 static const size_t LEAST = (size_t)3 << 20;
+/* So many times that, while stops of several threads take a good part of the time. */
+static size_t leasts = 1;
 /* What the heap holds beyond the share shrinks with this time constant: memory that was needed a moment ago is likely
  * to be needed again, memory that was needed a minute ago is not. */
 static const uint64_t DECAY_NS = 10000000000u;
@@ -72,7 +74,7 @@ static size_t budget(bool concurrent)
 	size_t cost = sure - leaf + leaf / LEAF_SHARE + heap->root_bytes;
 	if (!heap->minor) {
 		note_growth(sure);
-		full.share = MAX(cost / 100 * gcdune_options.growth, LEAST);
+		full.share = MAX(cost / 100 * gcdune_options.growth, leasts * LEAST);
 	}
 	size_t least = MAX(full.live + full.share, heap->live_bytes + LEAST / 4);
 	size_t held = (heap->blocks_used + heap->blocks_dirty) << GCDUNE_BLOCK_SHIFT;
@@ -166,7 +168,21 @@ static bool next_is_minor(size_t room, size_t survived, uint64_t ns)
 	return false;
 }
 
-bool gcdune_pacer_cycle_end(bool concurrent, bool minor_next, size_t survived, uint64_t ns)
+/* Two threads that do nothing but allocate use LEAST up in 50 us, and to stop and start the other takes a third of that. */
+static void note_stop(uint64_t took)
+{
+	enum { MOST = 4 };
+	static uint64_t before;
+	uint64_t now = gcdune_os_now(), since = now - before;
+
+	before = now;
+	if (gcdune_threads_count > 1 && took > since / 8)
+		leasts = MIN(leasts * 2, MOST);
+	else if (leasts > 1 && took < since / 32)
+		leasts /= 2;
+}
+
+bool gcdune_pacer_cycle_end(bool concurrent, bool minor_next, size_t survived, uint64_t ns, uint64_t stopped)
 {
 	static size_t headrooms[2];
 	size_t *headroom = &headrooms[heap->minor];
@@ -174,6 +190,7 @@ bool gcdune_pacer_cycle_end(bool concurrent, bool minor_next, size_t survived, u
 	size_t b;
 
 	heap->root_bytes = gcdune_roots_bytes();
+	note_stop(stopped);
 	b = budget(concurrent);
 	minors_done = heap->minor ? minors_done + 1 : 0;
 	minor_next = minor_next && next_is_minor(b, survived, ns);
