@@ -53,6 +53,18 @@ void gcdune_heap_lock_init(void)
 	pthread_mutexattr_destroy(&attributes);
 }
 
+void gcdune_heap_lock_soon(void)
+{
+	enum { SPINS = 200 };
+
+	for (unsigned i = 0; i < SPINS; i++) {
+		if (pthread_mutex_trylock(&gcdune_heap.lock) == 0)
+			return;
+		__builtin_ia32_pause();
+	}
+	pthread_mutex_lock(&gcdune_heap.lock);
+}
+
 static int start(void)
 {
 	struct gcdune_heap *heap = &gcdune_heap;

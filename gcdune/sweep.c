@@ -224,8 +224,9 @@ bool gcdune_sweep_some(unsigned count)
 	return false;
 }
 
-/* Blocks under one hold of the lock: some microseconds. */
-enum { PIECE = 64 };
+/* Blocks that are disarmed in one go; and under one hold of the lock, some microseconds: threads that allocate spin for it a
+ * little longer before they sleep. */
+enum { PIECE = 64, HOLD = 16 };
 
 void gcdune_sweep_finish(bool tracked)
 {
@@ -242,9 +243,12 @@ void gcdune_sweep_finish(bool tracked)
 			at = to;
 		}
 		gcdune_place_look();
-		pthread_mutex_lock(&heap->lock);
-		more = gcdune_sweep_some(PIECE);
-		pthread_mutex_unlock(&heap->lock);
+		more = true;
+		for (unsigned n = 0; n < PIECE / HOLD && more; n++) {
+			gcdune_heap_lock_soon();
+			more = gcdune_sweep_some(HOLD);
+			pthread_mutex_unlock(&heap->lock);
+		}
 	} while (more || (tracked && at < edge));
 }
 
