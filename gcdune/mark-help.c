@@ -2,8 +2,9 @@
  * sleep between cycles, and threads of the program, which mark a little when they allocate faster than is marked. Called
  * by mark.c and cycle.c; the helpers' loop is mark-loop.c's, and whether all have come to an end worklist.c's.
  *
- * What a marker has counted, and the ephemerons that it met, are added up when its stack is empty, and only then does the
- * worklist hear of that: when marking has come to its end they are all there. */
+ * What a marker has counted, and the ephemerons that it met, are added up before the worklist hears that it has nothing
+ * more to do, or that it puts down what it has: when marking is over they are all there, and when a stop is given up no
+ * helper keeps an ephemeron, which may be dead before it marks again. */
 #include "mark-parts.h"
 
 #include <string.h>
@@ -28,12 +29,11 @@ void gcdune_mark_help_init(void)
 	cores = gcdune_os_cores();
 }
 
-/* Others go on with what is left, and M has no segment. */
+/* Others go on with what is left, and M has no segment. Its queue is empty, and what it counted has been added up. */
 static void put_down(struct gcdune_marker *m)
 {
 	struct gcdune_segment *segment;
 
-	gcdune_mark_loop_queue(m);
 	while (m->below) {
 		segment = m->below;
 		m->below = segment->next;
@@ -85,6 +85,7 @@ void *gcdune_mark_helper(void *arg)
 		gcdune_mark_set_colors(&m);
 		gcdune_marker_adopt(&m, segment);
 		gcdune_mark_loop(&m);
+		gcdune_mark_loop_queue(&m); /* if enough has been done in this stop, there may be ephemerons in it */
 		add_up(&m);
 		if (atomic_load_explicit(&gcdune_mark_state.enough, memory_order_relaxed)) {
 			put_down(&m);
