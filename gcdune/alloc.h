@@ -1,4 +1,4 @@
-/* alloc.h - what the allocator offers the rest of the collector (alloc.c, large.c). */
+/* alloc.h - what the allocator offers the rest of the collector (alloc.c, alloc-free.c, large.c). */
 #ifndef GCDUNE_ALLOC_H
 #define GCDUNE_ALLOC_H
 

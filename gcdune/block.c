@@ -2,7 +2,7 @@
  *
  * Invariants: a maximal run of free blocks has its length in the spans of its first and its last block, and is in the
  * bin floor(log2(length)) of its space; no two runs touch; blocks outside the two committed ends have use NONE (their
- * table entries are never-written zero pages). Callers: alloc.c, large.c, sweep.c; all under heap.lock. */
+ * table entries are never-written zero pages). Callers: alloc-run.c, large.c, sweep.c; all under heap.lock. */
 #include "block.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* class.c - the size classes: multiples of 16 up to 128, then four per doubling up to 8 KiB (as gcdune-inline.h
  * computes them), then what divides a block into 7, 6, 5, 4, 3 and 2. Each slot size is two classes: one for objects
- * smaller than the slot, one for those that fill it (roots.c and mark.c tell why). Written once by gcdune_class_init.
- */
+ * smaller than the slot, one for those that fill it (mark.h: gcdune_mark_may_end tells why). Written once by
+ * gcdune_class_init. */
 #include "heap.h"
 
 struct gcdune_class gcdune_classes[GCDUNE_CLASSES];

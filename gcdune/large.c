@@ -1,6 +1,6 @@
 /* large.c - objects above GCDUNE_SMALL_MAX: runs of whole blocks, one slot state each. Freed at once after marking
  * (sweep.c) or by gcdune_free; resized in place where the neighbouring blocks allow. Memory beyond the object in its
- * last block is never touched. Callers: alloc.c. */
+ * last block is never touched. Callers: alloc.c, alloc-free.c. */
 #include <string.h>
 
 #include "alloc.h"

@@ -1,5 +1,5 @@
-/* mark.h - marking: from what has been pushed to everything reachable from it (mark.c). Used by cycle.c, remark.c, roots.c,
- * finalize.c and verify.c. */
+/* mark.h - marking: from what has been pushed to everything reachable from it (mark.c, mark-loop.c, mark-help.c,
+ * mark-roots.c). Used by cycle.c, remark.c, roots.c and its parts, finalize-cycle.c, walk.c and verify.c. */
 #ifndef GCDUNE_MARK_H
 #define GCDUNE_MARK_H
 

@@ -1,5 +1,5 @@
 /* marker.c - the stack of a marker: segments of a thousand entries, the last one in use, full ones below it. Each belongs
- * to its marker's thread; what is handed to others leaves through worklist.c. Called by mark.c. */
+ * to its marker's thread; what is handed to others leaves through worklist.c. Called by mark.c and its parts. */
 #include "mark.h"
 
 #include <string.h>

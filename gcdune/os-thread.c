@@ -1,6 +1,6 @@
 /* os-thread.c - makes the collector's own threads (the collector, the markers), and keeps a fork from falling between
  * the making of one and its first instruction of ours: on the way there it may hold a lock that libc or a sanitizer does
- * not give back in the child. Called by collector.c, mark.c and fork.c; see os.h.
+ * not give back in the child. Called by collector.c, mark-help.c and fork.c; see os.h.
  *
  * `beginning' counts the threads that are on that way, `forking' the threads of the program between
  * gcdune_os_fork_begins and _ends. Each side raises its own count, then reads the other's, both sequentially consistent:

@@ -1,5 +1,5 @@
 /* remark.c - owns what is tracked for writes during a cycle, and scans again what was written. Callers: cycle.c, and
- * mark.c for the ranges that gcdune_remark_push leaves to the markers.
+ * mark-loop.c for the ranges that gcdune_remark_push leaves to the markers.
  *
  * The safety argument of the whole cycle. A white or young object that is reachable when the world is stopped for the
  * pause was missed because no marker read the words that hold its address now. Such a word is in a register, on a stack,

@@ -5,7 +5,7 @@
  * table of blocks: one that no mark reached is freed whole, the others go on lists. That walk follows the pause, a few
  * blocks at a time, by the collector and by threads that need a block. Invariant: below heap.swept a block with slots
  * is OPEN, or LISTED and on its list, or full for all we know; from heap.swept on, while heap.sweeping, LISTED means
- * nothing, lists hold no such block, and none is put on one. Callers: alloc.c, cycle.c. */
+ * nothing, lists hold no such block, and none is put on one. Callers: alloc-run.c, alloc-free.c, cycle.c. */
 #include "sweep.h"
 
 #include <emmintrin.h>

@@ -2,8 +2,8 @@
  *
  * Invariants: a thread is on the list exactly while gcdune_thread_self is set in it (between those two stores it holds
  * heap.cycle, so no collection sees the difference); every run that a cache holds is in a block that is OPEN and whose
- * slots from the cursor to the run's end carry the current colour. Callers: alloc.c, cycle.c, intercept.c, the program.
- */
+ * slots from the cursor to the run's end carry the current colour. Callers: alloc.c and its parts, cycle.c,
+ * intercept.c, the program. */
 #define _GNU_SOURCE
 #include "thread.h"
 

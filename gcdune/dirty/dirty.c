@@ -1,5 +1,5 @@
 /* dirty.c - owns the choice of the dirty source, made once, by trying it out. Called by the cycle (remark.c, roots-track.c),
- * by alloc.c for pages about to be filled, and by fork.c. */
+ * by alloc-run.c for pages about to be filled, and by fork.c. */
 #include "dirty.h"
 
 #include <errno.h>

@@ -1,0 +1,181 @@
+/* alloc-free.c - what the program does with an object that it has: asks how large it is and of what kind, frees it, gives it
+ * another size. Called by the program and runtimes/.
+ *
+ * A freed slot waits on its thread's list for the next object of its kind and class (alloc-run.c takes it from there), in a
+ * state that no live object has: freed twice is found out. Of what is asked about, the answer stays true only while the
+ * caller holds the object. */
+#include "alloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "finalize.h"
+#include "mark.h"
+#include "os.h"
+#include "sweep.h"
+
+static struct gcdune_heap *const heap = &gcdune_heap;
+
+/* ---- Asking ---- */
+
+/* A live object whose first byte is at OBJECT. */
+static bool resolve_start(const void *object, struct gcdune_ref *ref)
+{
+	return gcdune_resolve((uintptr_t)object, ref) && ref->object == object && gcdune_ref_live(ref);
+}
+
+static size_t usable_size(const struct gcdune_ref *ref)
+{
+	size_t size = gcdune_ref_size(ref) - heap->extra_byte;
+
+	/* The last word of a typed object is its layout. */
+	return ref->block->kind == GCDUNE_KIND_TYPED ? size - sizeof(gcdune_layout) : size;
+}
+
+size_t gcdune_size(const void *object)
+{
+	struct gcdune_ref ref;
+
+	if (!gcdune_resolve((uintptr_t)object, &ref) || !gcdune_ref_live(&ref))
+		return 0;
+	size_t size = usable_size(&ref);
+
+	__asm__ volatile("" : : "r"(object) : "memory"); /* see gcdune_ref_live */
+	return size;
+}
+
+void *gcdune_base(const void *pointer)
+{
+	struct gcdune_ref ref;
+
+	return gcdune_resolve((uintptr_t)pointer, &ref) && gcdune_ref_live(&ref) ? ref.object : NULL;
+}
+
+bool gcdune_contains(const void *pointer)
+{
+	return (uintptr_t)pointer - heap->base < heap->size;
+}
+
+int gcdune_kind_of(const void *pointer)
+{
+	struct gcdune_ref ref;
+
+	return gcdune_resolve((uintptr_t)pointer, &ref) && gcdune_ref_live(&ref) ? ref.block->kind : -ENOENT;
+}
+
+/* ---- Freeing ---- */
+
+/* Slots beyond this many per class and thread go straight back to their blocks. */
+enum { FREED_MOST = 256 };
+
+static void free_small(struct gcdune_thread *thread, const struct gcdune_ref *ref)
+{
+	uint32_t index = (uint32_t)(ref->block - heap->blocks);
+	unsigned kind = ref->block->kind, cls = heap->spans[index].cls;
+	struct gcdune_cache *cache = gcdune_thread_cache(thread, kind);
+
+	gcdune_account(thread, -(int64_t)gcdune_classes[cls].size);
+	if (cache && cache->runs[cls].nfreed < FREED_MOST) {
+		memcpy(ref->object, &cache->runs[cls].freed, sizeof(void *));
+		cache->runs[cls].freed = ref->object;
+		cache->runs[cls].nfreed++;
+		*ref->state = GCDUNE_COLOR_FREED;
+		return;
+	}
+	pthread_mutex_lock(&heap->lock);
+	__atomic_store_n(ref->state, GCDUNE_COLOR_FREE, __ATOMIC_RELAXED);
+	if (!(ref->block->flags & (GCDUNE_BLOCK_OPEN | GCDUNE_BLOCK_LISTED)))
+		gcdune_sweep_list(index);
+	pthread_mutex_unlock(&heap->lock);
+}
+
+size_t gcdune_free_telling(void *object)
+{
+	struct gcdune_ref ref;
+
+	if (!object)
+		return 0;
+	struct gcdune_thread *thread = gcdune_thread_get();
+
+	if (!thread || !resolve_start(object, &ref))
+		gcdune_panic("gcdune_free(%p): not the start of a live object (freed twice, or not from gcdune)",
+			     object);
+	size_t size = usable_size(&ref);
+
+	gcdune_finalize_forget(object);
+	gcdune_critical_enter(thread);
+	if (ref.block->use == GCDUNE_USE_SMALL) {
+		free_small(thread, &ref);
+	} else {
+		pthread_mutex_lock(&heap->lock);
+		gcdune_account(thread, -(int64_t)gcdune_ref_size(&ref));
+		/* While markers may be looking at it, it stays what it is, and dead; the sweep frees it. */
+		if (heap->marking)
+			__atomic_store_n(ref.state, GCDUNE_COLOR_FREE, __ATOMIC_RELAXED);
+		else
+			gcdune_large_free((uint32_t)(ref.block - heap->blocks));
+		pthread_mutex_unlock(&heap->lock);
+	}
+	gcdune_critical_leave(thread);
+	return size;
+}
+
+void gcdune_free(void *object)
+{
+	gcdune_free_telling(object);
+}
+
+/* ---- Another size ---- */
+
+void *gcdune_realloc(void *object, size_t size)
+{
+	struct gcdune_ref ref;
+
+	if (!object)
+		return gcdune_alloc(size);
+	if (size == 0) {
+		gcdune_free(object);
+		return NULL;
+	}
+	struct gcdune_thread *thread = gcdune_thread_get();
+
+	if (!thread || !resolve_start(object, &ref))
+		gcdune_panic("gcdune_realloc(%p): not the start of a live object (freed, or not from gcdune)", object);
+	size_t old = usable_size(&ref);
+	unsigned kind = ref.block->kind;
+
+	if (kind == GCDUNE_KIND_EPHEMERON)
+		gcdune_panic("gcdune_realloc(%p): an ephemeron has no other size", object);
+	if (ref.block->use == GCDUNE_USE_LARGE && kind != GCDUNE_KIND_TYPED && size > GCDUNE_SMALL_MAX &&
+	    gcdune_large_resize(thread, (uint32_t)(ref.block - heap->blocks), size + heap->extra_byte)) {
+		size_t now = gcdune_size(object);
+
+		if (size < old && !gcdune_kind_is_leaf(kind))
+			memset((char *)object + size, 0, (now < old ? now : old) - size);
+		return object;
+	} else if (size <= old && (size > old / 2 || old <= 64)) {
+		/* The part cut off is cleared, so that growing again within the slot shows zeroes. */
+		if (!gcdune_kind_is_leaf(kind))
+			memset((char *)object + size, 0, old - size);
+		return object;
+	}
+	/* Moving to another block grows geometrically, or appending one byte at a time would copy everything each time. */
+	size_t want = size;
+
+	if (size > old && ref.block->use == GCDUNE_USE_LARGE && size < old + old / 8)
+		want = old + old / 8;
+	void *fresh;
+
+	if (kind == GCDUNE_KIND_TYPED) {
+		fresh = gcdune_alloc_typed(size, *gcdune_layout_of(object));
+	} else {
+		fresh = gcdune_alloc_any(want, 1, kind);
+		if (!fresh && want > size)
+			fresh = gcdune_alloc_any(size, 1, kind);
+	}
+	if (!fresh)
+		return NULL;
+	memcpy(fresh, object, old < size ? old : size);
+	gcdune_free(object);
+	return fresh;
+}

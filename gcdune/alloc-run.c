@@ -1,0 +1,213 @@
+/* alloc-run.c - owns what a thread has in reserve of each kind and class: cursor, run and open block. Called by alloc.c, in
+ * a critical section, so that a collection sees cursor, run and slot states agree.
+ *
+ * A thread takes slots from its cursor until the cleared piece ends, then clears the next piece of its run, then finds
+ * the next run in its open block, then takes another block: from the sweep list of its kind and class, or a free one,
+ * or by growing. Only the last needs heap.lock.
+ *
+ * A slot carries the current colour from the moment its run is found (gcdune_sweep_run) and so is live to everyone
+ * else. */
+#include "alloc-parts.h"
+
+#include <string.h>
+
+#include "block.h"
+#include "dirty/dirty.h"
+#include "os.h"
+#include "remark.h"
+#include "stats.h"
+#include "sweep.h"
+
+static struct gcdune_heap *const heap = &gcdune_heap;
+
+/* ---- Blocks ---- */
+
+/* Pieces of the sweep that a thread does before it takes fresh memory rather than look further. */
+enum { SWEEP_PIECES = 8, SWEEP_PIECE = 32 };
+
+/* Markers may look at the block while it changes: its use comes last. */
+static void make_small(uint32_t index, unsigned kind, unsigned cls, uint32_t states)
+{
+	struct gcdune_block *block = &heap->blocks[index];
+
+	*block = (struct gcdune_block){
+		.reciprocal = gcdune_classes[cls].reciprocal,
+		.states = states,
+		.nslots = gcdune_classes[cls].nslots,
+		.granules = (uint16_t)(gcdune_classes[cls].size / GCDUNE_GRANULE),
+		.kind = (uint8_t)kind,
+		.use = GCDUNE_USE_NONE,
+		.flags = (uint8_t)((cls > GCDUNE_SIZES ? GCDUNE_BLOCK_EXACT : 0) |
+				   (heap->kinds[kind].scan == GCDUNE_SCAN_WORDS ? GCDUNE_BLOCK_WORDS : 0)),
+	};
+	heap->spans[index].cls = (uint8_t)cls;
+	__atomic_store_n(&block->use, GCDUNE_USE_SMALL, __ATOMIC_RELEASE);
+	if (heap->kinds[kind].pinned)
+		heap->pinned_blocks++;
+}
+
+/* A block that TAKE finds. */
+static uint32_t fresh(unsigned kind, unsigned cls, uint32_t (*take)(unsigned space, struct gcdune_growth *growth))
+{
+	uint32_t index = take(gcdune_block_space(kind), &heap->growth[kind][cls]);
+	uint32_t states = index != GCDUNE_NO_BLOCK ? gcdune_states_take(cls) : 0;
+
+	if (states) {
+		make_small(index, kind, cls, states);
+		return index;
+	}
+	if (index != GCDUNE_NO_BLOCK)
+		gcdune_block_give(index, 1);
+	return GCDUNE_NO_BLOCK;
+}
+
+static uint32_t swept(unsigned room, unsigned kind, unsigned cls)
+{
+	uint32_t index = gcdune_sweep_pop(room, kind, cls);
+
+	if (index == GCDUNE_NO_BLOCK)
+		return index;
+	heap->spans[index].clean = 0;
+	if (room == GCDUNE_ROOMY)
+		heap->spans[index].age = 0;
+	return index;
+}
+
+/* What has much room; then what is free and at hand; then what has little; then what has to be asked for. But who wants one
+ * block only does not need a free one. */
+static uint32_t find_block(unsigned kind, unsigned cls)
+{
+	uint32_t index = swept(GCDUNE_ROOMY, kind, cls);
+
+	for (unsigned n = 0; index == GCDUNE_NO_BLOCK && n < SWEEP_PIECES && heap->sweeping; n++) {
+		gcdune_sweep_some(SWEEP_PIECE);
+		index = swept(GCDUNE_ROOMY, kind, cls);
+	}
+	if (index == GCDUNE_NO_BLOCK && !heap->busy[kind][cls])
+		index = swept(GCDUNE_FULLER, kind, cls);
+	if (index == GCDUNE_NO_BLOCK)
+		index = fresh(kind, cls, gcdune_block_take_dirty);
+	if (index == GCDUNE_NO_BLOCK)
+		index = swept(GCDUNE_FULLER, kind, cls);
+	if (index == GCDUNE_NO_BLOCK)
+		index = fresh(kind, cls, gcdune_block_take_near);
+	heap->busy[kind][cls] = true;
+	return index;
+}
+
+/* A block whose slots may be free becomes the run's open block. */
+static bool next_block(struct gcdune_run *run, unsigned kind, unsigned cls)
+{
+	gcdune_heap_lock_soon();
+	if (run->block != GCDUNE_NO_BLOCK)
+		gcdune_block_close(run->block);
+	run->block = GCDUNE_NO_BLOCK;
+	uint32_t index = find_block(kind, cls);
+
+	if (index != GCDUNE_NO_BLOCK) {
+		run->block = index;
+		gcdune_block_used(&heap->blocks[index]);
+		gcdune_block_open(index, run);
+	}
+	pthread_mutex_unlock(&heap->lock);
+	run->slot = 0;
+	return index != GCDUNE_NO_BLOCK;
+}
+
+/* ---- Runs ---- */
+
+/* Free memory in one piece that is worth a call for its pages not to be tracked any more. */
+static const ptrdiff_t FILL_LEAST = 2 * GCDUNE_PAGE;
+
+/* Finds the next run of free slots and points the cursor at it. */
+static bool next_run(struct gcdune_thread *thread, struct gcdune_cursor *cursor, struct gcdune_run *run, unsigned kind,
+		     unsigned cls)
+{
+	size_t size = gcdune_classes[cls].size;
+	unsigned begin, end;
+
+	while (run->block == GCDUNE_NO_BLOCK || !gcdune_sweep_run(&heap->blocks[run->block], run->slot, &begin, &end)) {
+		uint64_t since = gcdune_os_now();
+		bool found = next_block(run, kind, cls);
+
+		gcdune_stats_lost(thread, GCDUNE_LOST_BLOCK, since, gcdune_os_now());
+		if (!found)
+			return false;
+	}
+	struct gcdune_block *block = &heap->blocks[run->block];
+	char *base = (char *)gcdune_block_address(run->block);
+	char *first = base + begin * size, *last = base + end * size;
+
+	/* The call interrupts other processors; a short run had better take its faults. */
+	if (__builtin_expect(heap->spans[run->block].watch, 0) && (last - first >= FILL_LEAST || !gcdune_dirty_late()))
+		gcdune_remark_fill(run->block, run->block + 1);
+	run->slot = (uint16_t)end;
+	/* In this order: gcdune_thread_reserve tells why. */
+	__atomic_store_n(&cursor->next, first, __ATOMIC_RELEASE);
+	__atomic_store_n(&run->end, last, __ATOMIC_RELEASE);
+	memset(gcdune_block_states(block) + begin, heap->color, end - begin);
+	cursor->limit = first;
+	gcdune_account(thread, (int64_t)((end - begin) * size));
+	return true;
+}
+
+/* ---- Slots ---- */
+
+void *gcdune_run_take_freed(struct gcdune_run *run, unsigned kind, unsigned cls)
+{
+	char *object = run->freed;
+
+	memcpy(&run->freed, object, sizeof(void *));
+	run->nfreed--;
+	struct gcdune_ref ref = gcdune_ref_of(object);
+
+	gcdune_block_used(ref.block);
+	__atomic_store_n(ref.state, heap->color, __ATOMIC_RELAXED);
+	if (!gcdune_kind_is_leaf(kind))
+		memset(object, 0, gcdune_classes[cls].size);
+	return object;
+}
+
+/* What a thread that is to sleep between its allocations is given at a time: so little that it does not run for longer than
+ * it can be made to sleep for in proportion (gcdune_cycle_throttle). */
+enum { THROTTLED_AHEAD = 512 };
+
+void *gcdune_run_take(struct gcdune_thread *thread, unsigned kind, unsigned cls)
+{
+	struct gcdune_cache *cache = gcdune_thread_cache(thread, kind);
+
+	if (!cache)
+		return NULL;
+	struct gcdune_cursor *cursor = &cache->cursors[cls];
+	struct gcdune_run *run = &cache->runs[cls];
+	size_t size = gcdune_classes[cls].size;
+
+	if (cursor->next >= cursor->limit) {
+		if (run->freed) {
+			gcdune_account(thread, (int64_t)size);
+			return gcdune_run_take_freed(run, kind, cls);
+		}
+		if (cursor->limit >= run->end && !next_run(thread, cursor, run, kind, cls))
+			return NULL;
+		if (cursor->limit < run->end && cursor->next == cursor->limit) {
+			/* Memory that the kernel just gave is zero, and what no one clears need not be. It is given out in
+			 * pieces all the same: a thread that allocates comes by here now and then (heap.throttle). */
+			bool zero = heap->spans[run->block].clean || gcdune_kind_is_leaf(kind);
+			size_t ahead = zero ? GCDUNE_CLEAN_AHEAD : GCDUNE_CLEAR_AHEAD;
+
+			if (atomic_load_explicit(&heap->throttle, memory_order_relaxed))
+				ahead = THROTTLED_AHEAD;
+			size_t piece = size >= ahead ? size : ahead / size * size;
+
+			if (piece > (size_t)(run->end - cursor->limit))
+				piece = (size_t)(run->end - cursor->limit);
+			if (!zero)
+				memset(cursor->limit, 0, piece);
+			cursor->limit += piece;
+		}
+	}
+	void *object = cursor->next;
+
+	cursor->next += size;
+	return object;
+}

@@ -1,0 +1,61 @@
+/* mark-parts.h - what mark.c, mark-loop.c, mark-help.c and mark-roots.c share. No one else includes it. */
+#ifndef GCDUNE_MARK_PARTS_H
+#define GCDUNE_MARK_PARTS_H
+
+#include "mark.h"
+
+/* ---- mark.c ---- */
+
+/* Colours and `stopped' change in a stopped world, while no other marker has anything. */
+struct gcdune_mark_state {
+	uint8_t white, young, black;
+	bool stopped;		/* the world is: this is the pause */
+	_Atomic bool enough;	/* `until' has come: markers put down what they have */
+	_Atomic uint64_t until; /* when marking in a stop is given up; 0: it is not */
+};
+extern struct gcdune_mark_state gcdune_mark_state __attribute__((visibility("hidden")));
+
+static inline void gcdune_mark_set_colors(struct gcdune_marker *m)
+{
+	m->white = gcdune_mark_state.white;
+	m->young = gcdune_mark_state.young;
+	m->black = gcdune_mark_state.black;
+}
+
+/* Marks from the stack of the main marker, helped or not, until there is nothing. */
+void gcdune_mark_loop_all(void);
+
+/* ---- mark-loop.c ---- */
+
+/* Marks until M's stack and queue hold nothing; or enough has been done in this stop. */
+void gcdune_mark_loop(struct gcdune_marker *m);
+/* The same for a marker that must not stay long: about SOME objects, or what can be done by some time after BEGIN, which
+ * the time stamp counter showed. The queue is empty then; the stack may not be. */
+void gcdune_mark_loop_some(struct gcdune_marker *m, unsigned some, uint64_t begin);
+/* Marks what is in the queue, until that is empty. */
+void gcdune_mark_loop_queue(struct gcdune_marker *m);
+
+/* ---- mark-help.c ---- */
+
+void gcdune_mark_help_init(void);
+/* A cycle begins, in which no one has helped yet. */
+void gcdune_mark_help_begin(void);
+/* In a fork's child: there are no helpers. */
+void gcdune_mark_help_after_fork(void);
+
+/* ---- Pushing ---- */
+
+static inline bool gcdune_marker_has_room(struct gcdune_marker *m, size_t entries)
+{
+	return (size_t)(m->segment->entries + GCDUNE_SEGMENT_ENTRIES - m->top) >= entries || gcdune_marker_room(m);
+}
+
+/* Pushes those of the words [from, to) that could be addresses in the heap. */
+static inline __attribute__((no_sanitize("address", "thread"))) void
+gcdune_marker_words(struct gcdune_marker *m, const uintptr_t *from, const uintptr_t *to, uint64_t flags)
+{
+	for (; from < to; from++)
+		gcdune_marker_word(m, *from, flags);
+}
+
+#endif
