@@ -118,6 +118,15 @@ static void stop(void)
 	gcdune_mark_stopped(true);
 }
 
+/* A stop in which nothing is marked. Helpers are not to begin with the roots that are pushed: who wakes one may have to leave
+ * it the processor, and the stop would last until that is done. */
+static void stop_for_roots(void)
+{
+	stop();
+	gcdune_mark_help(false);
+	gcdune_mark_push_only = true;
+}
+
 static void resume(enum gcdune_cycle_reason reason, enum gcdune_stop_kind kind)
 {
 	pause_record.reason = (uint8_t)reason;
@@ -144,8 +153,7 @@ static _Atomic bool turn_sweeps; /* nothing but SWEEP is left to be done by who 
  * whose mark callbacks wait for a stop. */
 static void look_at_stacks(enum gcdune_cycle_reason reason)
 {
-	stop();
-	gcdune_mark_push_only = true;
+	stop_for_roots();
 	gcdune_roots_threads();
 	gcdune_remark_callbacks();
 	gcdune_mark_push_only = false;
@@ -227,11 +235,9 @@ static bool remark(bool concurrent, bool minor, uint64_t bound)
 {
 	bool over, alone = concurrent && bound;
 
-	/* A helper that is woken may find no processor until the system's next tick, and be waited for: longer than all that is
-	 * to be done here. */
-	if (alone)
-		gcdune_mark_help(false);
 	gcdune_mark_push_only = bound != 0;
+	if (bound)
+		gcdune_mark_help(false);
 	if (concurrent) {
 		gcdune_remark_push();
 		gcdune_roots_remark();
@@ -246,6 +252,10 @@ static bool remark(bool concurrent, bool minor, uint64_t bound)
 	}
 	gcdune_mark_push_only = false;
 	phase_over(GCDUNE_PHASE_ROOTS);
+	/* A helper that is woken may find no processor until the system's next tick, and be waited for: longer than all that is
+	 * to be done here. */
+	if (!alone)
+		gcdune_mark_help(true);
 	over = mark_for(bound);
 	if (minor && !concurrent) {
 		gcdune_remark_stopped(false);
@@ -292,10 +302,9 @@ static __attribute__((noinline)) bool run(enum gcdune_cycle_reason reason, bool 
 			phase = concurrent ? FLIP : STOP;
 			break;
 		case FLIP:
-			stop();
+			stop_for_roots();
 			gcdune_mark_flip(minor);
 			gcdune_pacer_flip();
-			gcdune_mark_push_only = true;
 			gcdune_roots_note();
 			gcdune_mark_push_only = false;
 			phase_over(GCDUNE_PHASE_ROOTS);
