@@ -35,12 +35,23 @@ static __attribute__((noinline)) void call_active(struct gcdune_thread *thread, 
 	atomic_store(&thread->state, GCDUNE_THREAD_BLOCKED);
 }
 
+/* A brief stop is over sooner than a thread that sleeps is woken. */
+static void lock_cycle(void)
+{
+	for (uint64_t until = gcdune_os_now() + gcdune_stop_brief(); !gcdune_cycle_trylock(); __builtin_ia32_pause()) {
+		if (gcdune_os_now() < until)
+			continue;
+		gcdune_cycle_lock();
+		return;
+	}
+}
+
 /* Becomes RUNNING again, but not while the world is stopped. A collection looks at the state only while it holds
  * heap.cycle, and is over when it lets go: having the lock once is enough. */
 static void wait_for_release(struct gcdune_thread *thread, int state)
 {
 	if (!gcdune_cycle_locked_here()) {
-		gcdune_cycle_lock();
+		lock_cycle();
 		while (atomic_load(&thread->suspended)) {
 			gcdune_cycle_unlock();
 			gcdune_os_futex_wait(&thread->suspended, 1);
