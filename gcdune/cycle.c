@@ -436,14 +436,17 @@ bool gcdune_cycle_runs_here(void)
 /* A thread that has used up the budget while another sweeps after a collection may run on so far. */
 enum { AHEAD = 4 << 20 };
 
-/* Whether the caller has it. Not, if SEEN is given, and there was a collection meanwhile, or one is as good as over. */
+/* Whether the caller has it. Not, if there was a collection since ARG of them, or one is as good as over; WHATEVER: no matter. */
+#define WHATEVER ((void *)UINTPTR_MAX)
+
 static void *wait_for_turn(void *arg)
 {
-	const uint64_t *seen = arg;
+	bool budget = arg != WHATEVER;
+	uint64_t seen = (uintptr_t)arg;
 
 	/* Two threads that allocate come here together, again and again, and to wake the second takes longer than all the rest. */
 	for (uint64_t until = gcdune_os_now() + gcdune_stop_brief(); pthread_mutex_trylock(&turn);) {
-		if (seen && (heap->collections != *seen || (turn_sweeps && heap->allocated < heap->trigger + AHEAD)))
+		if (budget && (heap->collections != seen || (turn_sweeps && heap->allocated < heap->trigger + AHEAD)))
 			return NULL;
 		if (gcdune_os_now() < until) {
 			__builtin_ia32_pause();
@@ -498,7 +501,7 @@ static void collect_here(enum gcdune_cycle_reason reason, uint64_t seen, bool mi
 		if (!patient)
 			return;
 		gcdune_thread_self->takes_lock = true;
-		void *ours = gcdune_blocking_call(wait_for_turn, reason == GCDUNE_CYCLE_BUDGET ? &seen : NULL);
+		void *ours = gcdune_blocking_call(wait_for_turn, reason == GCDUNE_CYCLE_BUDGET ? (void *)(uintptr_t)seen : WHATEVER);
 
 		gcdune_thread_self->takes_lock = false;
 		if (!ours) {

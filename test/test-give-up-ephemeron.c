@@ -4,7 +4,7 @@
  * TEST-FLAGS: timeout=120 tsan=no env:GCDUNE_MODE=auto env:GCDUNE_PAUSE_GOAL=300 env:GCDUNE_GROWTH=1000 env:GCDUNE_VERIFY=2
  * TEST-FLAGS: env:GCDUNE_MARKERS=8
  */
-#include "check.h"
+#include "churn.h"
 
 enum { GROUPS = 64, CHANGING = 8, LENGTH = 250, ROUNDS = 16000 };
 
@@ -55,21 +55,8 @@ static NOINLINE void check(size_t i)
 
 int main(void)
 {
-	uint64_t random = 1;
-
 	CHECK_EQ(gcdune_init(), 0);
 	groups = gcdune_alloc(GROUPS * sizeof(*groups));
-	for (size_t i = 0; i < GROUPS; i++)
-		make(i);
-	for (int round = 0; round < ROUNDS; round++) {
-		for (int n = 0; n < 10000; n++)
-			KEEP_ALIVE(gcdune_alloc(64));
-		size_t i = (size_t)((random = mix(random + 1)) % CHANGING);
-
-		check(i);
-		make(i);
-	}
-	for (size_t i = 0; i < GROUPS; i++)
-		check(i);
+	churn(GROUPS, CHANGING, ROUNDS, make, check);
 	return 0;
 }

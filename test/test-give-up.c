@@ -4,7 +4,7 @@
  *
  * TEST-FLAGS: timeout=120 tsan=no env:GCDUNE_MODE=auto env:GCDUNE_PAUSE_GOAL=1 env:GCDUNE_GROWTH=1000 env:GCDUNE_VERIFY=2
  */
-#include "check.h"
+#include "churn.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -67,23 +67,9 @@ static size_t given_up(void)
 
 int main(void)
 {
-	uint64_t random = 1;
-
 	CHECK_EQ(gcdune_init(), 0);
 	lists = gcdune_alloc(LISTS * sizeof(*lists));
-	for (size_t i = 0; i < LISTS; i++)
-		make(i);
-	for (int round = 0; round < ROUNDS; round++) {
-		for (int n = 0; n < 10000; n++)
-			KEEP_ALIVE(gcdune_alloc(64));
-		/* A few lists, or where nearly all that is new dies no collection would be given up. */
-		size_t i = (size_t)((random = mix(random + 1)) % CHANGING);
-
-		check(i);
-		make(i);
-	}
-	for (size_t i = 0; i < LISTS; i++)
-		check(i);
+	churn(LISTS, CHANGING, ROUNDS, make, check);
 	size_t n = given_up();
 
 	printf("%zu stops given up\n", n);
