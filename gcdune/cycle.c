@@ -645,6 +645,7 @@ void gcdune_cycle_after_fork(void)
 {
 	pthread_mutex_init(&turn, NULL);
 	turn_owner = 0;
+	turn_sweeps = false;
 	/* Sweeping that was under way goes on as it is needed. */
 	gcdune_collector_after_fork();
 	gcdune_dirty_after_fork();
