@@ -21,14 +21,9 @@ enum { MOST_HELPERS = 63 };
 static const size_t BYTES_PER_MARKER = (size_t)2 << 20;
 
 static unsigned helpers; /* that exist */
-static unsigned cores, wanted_helpers;
+static unsigned wanted_helpers;
 static _Atomic unsigned took_part;
 static _Atomic uint64_t helper_bytes, helper_leaf_bytes, helper_young_bytes, helper_objects;
-
-void gcdune_mark_help_init(void)
-{
-	cores = gcdune_os_cores();
-}
 
 /* Others go on with what is left, and M has no segment. Its queue is empty, and what it counted has been added up. */
 static void put_down(struct gcdune_marker *m)
@@ -105,7 +100,7 @@ static void make_helpers(unsigned want)
 /* Before the world is stopped: thread creation takes locks of libc's. */
 void gcdune_mark_prepare(void)
 {
-	unsigned want = gcdune_options.markers ? gcdune_options.markers : cores;
+	unsigned want = gcdune_options.markers ? gcdune_options.markers : gcdune_os_cores();
 
 	if (heap->live_bytes < BYTES_PER_MARKER &&
 	    ((size_t)heap->allocated < 4 * BYTES_PER_MARKER || gcdune_form_expected() < BYTES_PER_MARKER))
@@ -125,7 +120,7 @@ void gcdune_mark_help(bool now)
  * for threads that wait just now must find one when they wake. */
 void gcdune_mark_adapt(void)
 {
-	unsigned busy = gcdune_os_running(), idle = busy < cores ? cores - busy : 0;
+	unsigned busy = gcdune_os_running(), cores = gcdune_os_cores(), idle = busy < cores ? cores - busy : 0;
 	unsigned most = gcdune_options.markers ? gcdune_options.markers - 1 : (idle + 1) / 2;
 
 	gcdune_worklist_helpers(most < wanted_helpers ? most : wanted_helpers);

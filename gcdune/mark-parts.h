@@ -37,7 +37,6 @@ void gcdune_mark_loop_queue(struct gcdune_marker *m);
 
 /* ---- mark-help.c ---- */
 
-void gcdune_mark_help_init(void);
 /* A cycle begins, in which no one has helped yet. */
 void gcdune_mark_help_begin(void);
 /* In a fork's child: there are no helpers. */

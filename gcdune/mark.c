@@ -19,7 +19,6 @@ uintptr_t gcdune_mark_epoch;
 
 int gcdune_mark_init(void)
 {
-	gcdune_mark_help_init();
 	if (gcdune_worklist_init() || !gcdune_marker_init(&gcdune_mark_main))
 		return -1;
 	return 0;

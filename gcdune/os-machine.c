@@ -52,8 +52,12 @@ static bool visit_quota(const char *text, void *arg)
 
 unsigned gcdune_os_cores(void)
 {
+	static _Atomic unsigned known;
 	unsigned char mask[1024]; /* 8192 processors */
-	unsigned cores = 0;
+	unsigned cores = known;
+
+	if (cores)
+		return cores;
 	long n = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
 
 	for (long i = 0; i < n; i++)
@@ -61,6 +65,7 @@ unsigned gcdune_os_cores(void)
 	if (!cores)
 		cores = 1;
 	each_cgroup("cpu.max", visit_quota, &cores);
+	known = cores;
 	return cores;
 }
 

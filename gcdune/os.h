@@ -44,7 +44,7 @@ int gcdune_os_mapping(uintptr_t address, uintptr_t *low, uintptr_t *high);
 uint64_t gcdune_os_now(void);	      /* ns, CLOCK_MONOTONIC */
 uint64_t gcdune_os_thread_time(void); /* ns of processor that the calling thread has used */
 uint64_t gcdune_os_time_of(int tid);  /* the same of another thread of the process; 0: there is no such thread */
-unsigned gcdune_os_cores(void);	      /* that this process may use: affinity and control group */
+unsigned gcdune_os_cores(void);	      /* that this process might use when it began: affinity and control group */
 unsigned gcdune_os_processor(void);   /* that this thread is on; UINT_MAX: not known */
 /* Moves the calling thread to a processor that it may use and that is not TAKEN. False: there is none, or it cannot. */
 bool gcdune_os_leave(bool (*taken)(unsigned processor));

@@ -24,7 +24,6 @@ enum { RECENT = 24 };
 _Atomic uint32_t gcdune_place_time;
 __thread uint64_t gcdune_place_next = UINT64_MAX;
 
-static unsigned cores;
 static uint32_t seen[PROCESSORS]; /* a thread of the program; 0: never */
 
 static uint32_t time_of(uint64_t counter)
@@ -58,7 +57,7 @@ void gcdune_place_look_now(uint64_t counter)
 	if (!is_taken(gcdune_os_processor()))
 		return;
 	/* Elsewhere there may be other processes, behind which it would wait for longer than anyone gains. */
-	if (gcdune_os_running() <= cores && gcdune_os_leave(is_taken)) {
+	if (gcdune_os_running() <= gcdune_os_cores() && gcdune_os_leave(is_taken)) {
 		gcdune_place_next = counter + AFTER_MOVE;
 	} else {
 		gcdune_os_yield();
@@ -73,7 +72,6 @@ bool gcdune_place_is_shared(void)
 
 void gcdune_place_thread_begins(void)
 {
-	cores = gcdune_os_cores();
 	gcdune_place_next = 0;
 }
 

@@ -138,6 +138,8 @@ static _Atomic unsigned reached, came; /* blocks armed by markers in this cycle;
 
 static void choose_reach(void)
 {
+	if (!reached)
+		return; /* nothing is known */
 	if (came >= reached / WORTH)
 		reach = reach * 2 < REACH_MOST ? reach * 2 : REACH_MOST;
 	else
@@ -189,7 +191,7 @@ void gcdune_remark_first(uint32_t i, bool arm)
 	if (!arm || !begin_arming(i)) {
 		for (uint32_t k = i; k < end; k++)
 			change_watch(k, GCDUNE_WATCH_WHOLE, 0);
-		came++;
+		came += arm;
 		return;
 	}
 	if (block->granules) {

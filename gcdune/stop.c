@@ -6,8 +6,8 @@
  * others are signalled after that. If the handler finds the thread in a critical section, that ends with the signal again. So
  * a stopped thread is always in the handler, where every other signal is blocked and no code of the program runs.
  *
- * A stopped thread waits on `release' (a futex), which the stopper bumps; it spins first where stops are brief. All registers of the interrupted code are in
- * the signal frame on the stack above thread->sp. */
+ * A stopped thread waits on `release' (a futex), which the stopper bumps; it spins first where stops are brief. All
+ * registers of the interrupted code are in the signal frame on the stack above thread->sp. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
@@ -28,7 +28,6 @@ static _Atomic unsigned sleepers;   /* who has to be woken then */
  * processor. Then they spin; but no longer than that takes in a virtual machine. */
 static _Atomic bool brief;
 enum { BRIEF_NS = 100000 };
-static unsigned processors;
 static uint64_t stopped_at;
 static bool all_have_processors;
 /* Signals that are not answered. The bits from REFUSAL up change with each refusal: who waits for an answer, having seen
@@ -321,9 +320,7 @@ void gcdune_stop_world(void)
 	atomic_store(&unanswered, 1); /* one for us: no early zero */
 	unsigned asked = ask();
 
-	if (!processors)
-		processors = gcdune_os_cores();
-	all_have_processors = asked < processors;
+	all_have_processors = asked < gcdune_os_cores();
 	if (asked)
 		let_come(asked);
 	for (struct gcdune_thread *thread = asked ? gcdune_threads : NULL; thread; thread = thread->next) {

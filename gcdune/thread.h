@@ -193,7 +193,8 @@ int gcdune_stop_init(void);
 /* Stops all attached threads but the caller, which holds heap.cycle. */
 void gcdune_stop_world(void);
 void gcdune_stop_release(void);
-/* Nanoseconds to spin before sleeping until the end of a stop: 0 unless the last one was shorter than it takes to wake a thread. */
+/* Nanoseconds to spin before sleeping until the end of a stop: 0 unless the last one was shorter than it takes to wake a
+ * thread. */
 uint64_t gcdune_stop_brief(void);
 /* Stops one thread, perhaps the caller, until another resumes it; it counts as BLOCKED meanwhile. Not counted: one
  * resume is enough. Nothing happens to a thread that is not attached. (suspend.c) */
