@@ -100,11 +100,12 @@ static void make_helpers(unsigned want)
 /* Before the world is stopped: thread creation takes locks of libc's. */
 void gcdune_mark_prepare(void)
 {
-	unsigned want = gcdune_options.markers ? gcdune_options.markers : gcdune_os_cores();
+	unsigned want = gcdune_options.markers;
+	bool little = heap->live_bytes < BYTES_PER_MARKER && ((size_t)heap->allocated < 4 * BYTES_PER_MARKER ||
+							      gcdune_form_expected() < BYTES_PER_MARKER);
 
-	if (heap->live_bytes < BYTES_PER_MARKER &&
-	    ((size_t)heap->allocated < 4 * BYTES_PER_MARKER || gcdune_form_expected() < BYTES_PER_MARKER))
-		want = 1;
+	if (!want)
+		want = little ? 1 : gcdune_os_cores();
 	if (want > MOST_HELPERS + 1)
 		want = MOST_HELPERS + 1;
 	make_helpers(want - 1);
