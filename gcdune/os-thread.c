@@ -1,8 +1,8 @@
 /* os-thread.c - makes the collector's own threads (the collector, the markers), and keeps a fork from falling between
  * the making of one and its first instruction of ours: on the way there it may hold a lock that libc or a sanitizer does
- * not give back in the child. Called by collector.c, mark-help.c and fork.c; see os.h.
+ * not give back in the child. So may who makes it, until libc has done with that. Called by collector.c, mark-help.c and fork.c; see os.h.
  *
- * `beginning' counts the threads that are on that way, `forking' the threads of the program between
+ * `beginning' counts the threads that are on that way, and those that make one, `forking' the threads of the program between
  * gcdune_os_fork_begins and _ends. Each side raises its own count, then reads the other's, both sequentially consistent:
  * a maker that comes late gives up, so while a fork goes on no thread is beginning. */
 #define _GNU_SOURCE
@@ -34,7 +34,7 @@ int gcdune_os_thread_make(void *(*main)(void *), int stop_signal)
 	but_stop = all;
 	sigdelset(&but_stop, stop_signal);
 	pthread_sigmask(SIG_SETMASK, &but_stop, &before);
-	atomic_fetch_add(&beginning, 1);
+	atomic_fetch_add(&beginning, 2); /* it, and we */
 	if (!atomic_load(&forking)) {
 		pthread_attr_init(&attr);
 		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
@@ -46,6 +46,7 @@ int gcdune_os_thread_make(void *(*main)(void *), int stop_signal)
 	}
 	if (error)
 		begun();
+	begun();
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return -error;
 }
