@@ -279,6 +279,7 @@ static __attribute__((noinline)) bool run(enum gcdune_cycle_reason reason, bool 
 					  uint64_t bound)
 {
 	unsigned tries = 0;
+	uint64_t cut = 0; /* what the first part of the pause took, if it was cut in two (finalize-cycle.c) */
 	enum { BEGIN, ARM, FLIP, MARK, PRECLEAN, STOP, REMARK, FINALIZE, VERIFY, END, SWEEP, OVER } phase = BEGIN;
 	struct gcdune_marked marked = {0};
 
@@ -334,6 +335,8 @@ static __attribute__((noinline)) bool run(enum gcdune_cycle_reason reason, bool 
 
 			if (tries)
 				gcdune_mark_drain(); /* what the pause left */
+			if (cut)
+				gcdune_finalize_go_on();
 			preclean(reason);
 			last_ns = began; /* the stops in between count for both */
 			concurrent_over(GCDUNE_CONCURRENT_PRECLEAN);
@@ -352,8 +355,16 @@ static __attribute__((noinline)) bool run(enum gcdune_cycle_reason reason, bool 
 				bound = tries < GIVE_UP_MOST && gcdune_dirty_rearms() ?
 						(uint64_t)gcdune_options.pause_goal * 500 + gcdune_remark_look() : 0;
 			phase = FINALIZE;
-			if (remark(concurrent, minor, bound))
+			if (remark(concurrent, minor, bound) && (concurrent || !bound || worked() + gcdune_finalize_takes() < bound)) {
+				if (!concurrent || cut || !gcdune_dirty_rearms() || !gcdune_finalize_begin())
+					break;
+				phase_over(GCDUNE_PHASE_FINALIZE);
+				cut = worked();
+				heap->throttle = 0;
+				resume(reason, GCDUNE_STOP_STACKS);
+				phase = PRECLEAN;
 				break;
+			}
 			if (concurrent) {
 				tries++;
 				resume(reason, GCDUNE_STOP_STACKS);
@@ -384,7 +395,7 @@ static __attribute__((noinline)) bool run(enum gcdune_cycle_reason reason, bool 
 			heap->leaf_bytes = minor ? heap->leaf_bytes + marked.leaf_bytes : marked.leaf_bytes;
 			heap->young_bytes = marked.young_bytes;
 			cpu = gcdune_os_thread_time() - cpu;
-			gcdune_form_used(worked(), cpu, concurrent, minor);
+			gcdune_form_used(MAX(worked(), cut), cpu, concurrent, minor);
 			gcdune_mark_end(
 				gcdune_pacer_cycle_end(concurrent, gcdune_form_minor_next(again), marked.bytes, cpu, stopped()));
 			gcdune_sweep_begin();
@@ -404,6 +415,7 @@ static __attribute__((noinline)) bool run(enum gcdune_cycle_reason reason, bool 
 			gcdune_sweep_finish(concurrent);
 			if (concurrent)
 				gcdune_roots_forget();
+			gcdune_finalize_remove_hidden();
 			gcdune_pacer_release(false);
 			concurrent_over(GCDUNE_CONCURRENT_SWEEP);
 			cycle_record.concurrent = concurrent;

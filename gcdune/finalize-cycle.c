@@ -1,67 +1,31 @@
-/* finalize-cycle.c - what a collection does with finalizers and disappearing links.
- *
- * So that the pause does not walk the tables, the collector does so before it, a few entries at a time, and notes the
- * indices of those whose object is not marked yet (suspects); while a cycle marks, every entry that is made or changed is
- * noted too. What is not noted names a marked object. An entry may be gone since, or be another's: one that was made
- * meanwhile, and is noted anyway. When stacks have been looked at, notes of what turned out to be marked are dropped.
- * Without memory for the notes the tables are walked in the pause.
+/* finalize-cycle.c - what a collection does with finalizers and disappearing links; with those, that is, that are noted as
+ * suspects (finalize-suspect.c).
  *
  * Order after marking: short links to dead objects are cleared; ordered finalizers mark from their dead objects without
  * marking these, so that what stays unmarked is reached by no other; the unmarked are queued and marked with all they
  * reach; then the UNREACHABLE ones the same way among what is left; links inside objects that are still dead are
- * forgotten; long links are cleared last. Called by cycle.c and the collector. */
+ * forgotten; long links are cleared last.
+ *
+ * Where many finalizers are due and the program runs while the heap is marked, the pause is cut in two
+ * (gcdune_finalize_begin). The first ends when short links and ephemerons have been cleared and the dead objects with
+ * finalizers are known (`dying'). Then the program runs, while these are marked from and queued, and a second pause does
+ * the rest for what has come since. That is right, for when the first pause is over everything that the program can reach
+ * is marked, so nothing white leads it anywhere: what is dying, and all that only it leads to, is as it was in the pause, but
+ * for what we mark of it. Exceptions: through a long link the program may reach a dying object, which is then marked at the
+ * latest in the second pause, and queued or not, as with a link that it asks just before the first one. And finalizers
+ * may be taken away (gcdune_finalize_queue_all, or by who got the object through a long link) and their entries be used for others:
+ * what was dying in the pause is flagged in the entry. Objects are marked, and all that they lead to, before they are
+ * queued and the program may have them.
+ *
+ * Called by cycle.c and the collector. */
 #include "finalize-parts.h"
 
 #include "mark.h"
+#include "options.h"
 #include "os.h"
 
 static struct gcdune_finalize_tables *const tables = &gcdune_finalize_tables;
 static struct gcdune_finalize_ready *const ready = &gcdune_finalize_ready;
-
-struct suspects {
-	uint32_t *indices; /* in the table */
-	size_t count, capacity;
-	bool all; /* there was no memory: every entry is one */
-};
-static struct suspects suspects[GCDUNE_SUSPECTS];
-
-static void suspect(unsigned which, uint32_t index)
-{
-	struct suspects *s = &suspects[which];
-
-	if (s->count == s->capacity) {
-		size_t capacity = s->capacity ? s->capacity * 2 : 1024;
-		void *indices =
-			gcdune_os_remap(s->indices, s->capacity * sizeof *s->indices, capacity * sizeof *s->indices);
-
-		if (!indices) {
-			s->all = true;
-			return;
-		}
-		s->indices = indices;
-		s->capacity = capacity;
-	}
-	s->indices[s->count++] = index;
-}
-
-static struct gcdune_table *table_of(unsigned which)
-{
-	return which == GCDUNE_SUSPECT_FINALIZER ? &tables->finalizers : &tables->links[which - GCDUNE_SUSPECT_SHORT];
-}
-
-void gcdune_finalize_changed(unsigned which, const struct gcdune_entry *entry)
-{
-	if (gcdune_heap.marking)
-		suspect(which, (uint32_t)(entry - table_of(which)->entries));
-}
-
-void gcdune_finalize_forget_suspects(void)
-{
-	for (unsigned which = 0; which < GCDUNE_SUSPECTS; which++) {
-		suspects[which].count = 0;
-		suspects[which].all = false;
-	}
-}
 
 void gcdune_finalize_mark_roots(void)
 {
@@ -73,8 +37,7 @@ void gcdune_finalize_mark_roots(void)
 	}
 }
 
-/* Entries looked at under one hold of the lock. */
-enum { PIECE = 64 };
+enum { PIECE = GCDUNE_FINALIZE_PIECE };
 
 /* Entries keep their index, and what comes meanwhile is noted (gcdune_finalize_changed). */
 void gcdune_finalize_mark_roots_running(void)
@@ -109,69 +72,11 @@ void gcdune_finalize_mark_roots_running(void)
 	}
 }
 
-static bool is_suspect(unsigned which, const struct gcdune_entry *entry)
-{
-	/* Of a link, what it points to may be dead, or what it lies in. */
-	return entry->key && (gcdune_mark_is_dead((void *)entry->key) ||
-			      (which != GCDUNE_SUSPECT_FINALIZER && gcdune_mark_is_dead((void *)entry->value[0])));
-}
-
-void gcdune_finalize_look(void)
-{
-	for (unsigned which = 0; which < GCDUNE_SUSPECTS; which++) {
-		const struct gcdune_table *table = table_of(which);
-		bool more = true;
-
-		for (uint32_t i = 0; more; i += PIECE) {
-			gcdune_finalize_lock();
-			for (uint32_t k = i; k < i + PIECE && k < table->used; k++)
-				if (is_suspect(which, &table->entries[k]))
-					suspect(which, k);
-			more = i + PIECE < table->used;
-			gcdune_finalize_unlock();
-		}
-	}
-}
-
-/* What a finalizer made meanwhile is given is marked when the note of it is dropped, not in the pause. */
-bool gcdune_finalize_look_again(size_t worth)
-{
-	size_t all = 0;
-
-	for (unsigned which = 0; which < GCDUNE_SUSPECTS; which++)
-		all += suspects[which].count;
-	if (all < worth)
-		return false;
-	for (unsigned which = 0; which < GCDUNE_SUSPECTS; which++) {
-		struct suspects *s = &suspects[which];
-		size_t kept = 0;
-		bool more = true;
-
-		for (size_t i = 0; more; i += PIECE) {
-			gcdune_finalize_lock();
-			for (size_t k = i; k < i + PIECE && k < s->count; k++) {
-				const struct gcdune_entry *entry = &table_of(which)->entries[s->indices[k]];
-
-				if (is_suspect(which, entry))
-					s->indices[kept++] = s->indices[k];
-				else if (entry->key && which == GCDUNE_SUSPECT_FINALIZER)
-					gcdune_mark_object((void *)entry->value[GCDUNE_FINALIZE_DATA]);
-			}
-			more = i + PIECE < s->count;
-			if (!more)
-				s->count = kept;
-			gcdune_finalize_unlock();
-			gcdune_mark_run();
-		}
-	}
-	return true;
-}
-
 void gcdune_finalize_remark_roots(void)
 {
-	struct suspects *s = &suspects[GCDUNE_SUSPECT_FINALIZER];
+	const struct gcdune_suspects *s = &gcdune_finalize_suspects[GCDUNE_SUSPECT_FINALIZER];
 
-	if (s->all)
+	if (s->all || ready->unmarked)
 		gcdune_finalize_mark_roots();
 	for (size_t i = 0; i < s->count; i++) {
 		const struct gcdune_entry *entry = &tables->finalizers.entries[s->indices[i]];
@@ -181,71 +86,48 @@ void gcdune_finalize_remark_roots(void)
 	}
 }
 
-/* World stopped. Without a walk before, or memory for its notes, it is made now. */
-static void complete_suspects(bool looked)
+static enum gcdune_finalize_order order_of(const struct gcdune_entry *entry)
 {
-	for (unsigned which = 0; which < GCDUNE_SUSPECTS; which++) {
-		const struct gcdune_table *table = table_of(which);
-		struct suspects *s = &suspects[which];
-
-		if (looked && !s->all)
-			continue;
-		s->count = 0;
-		s->all = false;
-		GCDUNE_TABLE_EACH(table, entry)
-		if (is_suspect(which, entry))
-			suspect(which, (uint32_t)(entry - table->entries));
-	}
+	return (enum gcdune_finalize_order)(entry->value[GCDUNE_FINALIZE_ORDER] & GCDUNE_FINALIZE_ORDERS);
 }
 
-/* The entries that may concern something dead; while walking, that one may be removed. */
-#define EACH_SUSPECT(which, entry)                                                                                     \
-	for (size_t i_ = 0; i_ < suspect_limit(which); i_++)                                                           \
-		for (struct gcdune_entry *entry = suspect_at(which, i_); entry; entry = NULL)
-
-static size_t suspect_limit(unsigned which)
+/* Marks from an object that is dead, not itself. One that is reached by another and not marked yet is marked by that, and what
+ * it leads to either way. */
+static void mark_from(void *object, enum gcdune_finalize_order order)
 {
-	return suspects[which].all ? table_of(which)->used : suspects[which].count;
+	if (order == GCDUNE_FINALIZE_UNORDERED || !gcdune_mark_is_dead(object))
+		return;
+	struct gcdune_ref ref = gcdune_ref_of(object);
+
+	gcdune_mark_children(&ref, order != GCDUNE_FINALIZE_ORDERED);
 }
 
-static struct gcdune_entry *suspect_at(unsigned which, size_t i)
-{
-	struct gcdune_entry *entry = &table_of(which)->entries[suspects[which].all ? i : suspects[which].indices[i]];
-
-	return entry->key ? entry : NULL;
-}
-
-/* Marks from the dead objects with tables->finalizers of the orders LOW to HIGH, not these themselves; then queues those of
- * orders up to HIGH that stayed dead, and marks them. */
+/* Marks from the dead objects with finalizers of the orders LOW to HIGH; then queues those of orders up to HIGH that stayed
+ * dead, and marks them. */
 static void queue_dead(enum gcdune_finalize_order low, enum gcdune_finalize_order high)
 {
-	enum { PUSHED = 64 };
 	size_t queued = ready->count;
 	unsigned n = 0;
 
-	EACH_SUSPECT(GCDUNE_SUSPECT_FINALIZER, entry)
+	GCDUNE_EACH_SUSPECT(GCDUNE_SUSPECT_FINALIZER, entry, GCDUNE_FINALIZE_OF_KEY)
 	{
-		enum gcdune_finalize_order order = (enum gcdune_finalize_order)entry->value[GCDUNE_FINALIZE_ORDER];
+		enum gcdune_finalize_order order = order_of(entry);
 
-		if (order < low || order > high || order == GCDUNE_FINALIZE_UNORDERED ||
-		    !gcdune_mark_is_dead((void *)entry->key))
+		if (order < low || order > high)
 			continue;
-		struct gcdune_ref ref = gcdune_ref_of((void *)entry->key);
-
-		/* One that is reached by another and not marked yet is marked by that, and what it leads to either way. */
-		gcdune_mark_children(&ref, order != GCDUNE_FINALIZE_ORDERED);
-		if (++n % PUSHED == 0)
+		mark_from((void *)entry->key, order);
+		if (++n % PIECE == 0)
 			gcdune_mark_run();
 	}
 	gcdune_mark_drain();
-	EACH_SUSPECT(GCDUNE_SUSPECT_FINALIZER, entry)
+	GCDUNE_EACH_SUSPECT(GCDUNE_SUSPECT_FINALIZER, entry, GCDUNE_FINALIZE_OF_KEY)
 	{
-		enum gcdune_finalize_order order = (enum gcdune_finalize_order)entry->value[GCDUNE_FINALIZE_ORDER];
+		enum gcdune_finalize_order order = order_of(entry);
 
 		if (order < low || order > high || !gcdune_mark_is_dead((void *)entry->key))
 			continue;
 		if (gcdune_finalize_queue(entry))
-			gcdune_table_remove(&tables->finalizers, entry);
+			gcdune_finalize_remove(GCDUNE_SUSPECT_FINALIZER, entry);
 	}
 	for (size_t i = queued; i < ready->count; i++)
 		gcdune_mark_object(ready->items[ready->first + i].object);
@@ -255,15 +137,15 @@ static void queue_dead(enum gcdune_finalize_order low, enum gcdune_finalize_orde
 /* Of the rest, those are suspects still that lie in something dead. */
 static void clear_links(unsigned which)
 {
-	struct gcdune_table *table = table_of(which);
-	struct suspects *s = &suspects[which];
+	struct gcdune_table *table = gcdune_finalize_table(which);
+	struct gcdune_suspects *s = &gcdune_finalize_suspects[which];
 	size_t kept = 0;
 
-	EACH_SUSPECT(which, entry)
+	GCDUNE_EACH_SUSPECT(which, entry, GCDUNE_FINALIZE_OF_TARGET)
 	{
 		if (gcdune_mark_is_dead((void *)entry->value[0])) {
 			*(void **)entry->key = NULL;
-			gcdune_table_remove(table, entry);
+			gcdune_finalize_remove(which, entry);
 		} else if (!s->all && gcdune_mark_is_dead((void *)entry->key)) {
 			s->indices[kept++] = (uint32_t)(entry - table->entries);
 		}
@@ -274,25 +156,150 @@ static void clear_links(unsigned which)
 
 static void forget_dead_links(unsigned which)
 {
-	struct gcdune_table *table = table_of(which);
-
-	EACH_SUSPECT(which, entry)
+	GCDUNE_EACH_SUSPECT(which, entry, GCDUNE_FINALIZE_OF_KEY)
 	if (gcdune_mark_is_dead((void *)entry->key))
-		gcdune_table_remove(table, entry);
+		gcdune_finalize_remove(which, entry);
 }
+
+/* ---- A pause that is cut in two ---- */
+
+/* Queueing one, with what it leads to, takes some 60 ns; the second pause, and the round before it, some 0.1 ms. */
+enum { MANY = 8000 };
+
+static struct gcdune_suspects dying; /* finalizers; no more of them than those that were noted */
+
+/* In a stop only may its object be marked from, and there is an order to be kept. */
+static bool must_be_stopped(const struct gcdune_entry *entry)
+{
+	struct gcdune_ref ref = gcdune_ref_of((void *)entry->key);
+
+	return order_of(entry) != GCDUNE_FINALIZE_UNORDERED && gcdune_heap.kinds[ref.block->kind].stopped;
+}
+
+bool gcdune_finalize_begin(void)
+{
+	struct gcdune_suspects *s = &gcdune_finalize_suspects[GCDUNE_SUSPECT_FINALIZER];
+
+	gcdune_finalize_complete_suspects(true);
+	if (s->all || s->count < (gcdune_options.stretch || gcdune_options.torture ? 1 : MANY) || gcdune_finalize_await)
+		return false;
+	size_t n = 0;
+
+	GCDUNE_EACH_SUSPECT(GCDUNE_SUSPECT_FINALIZER, entry, GCDUNE_FINALIZE_OF_KEY)
+	{
+		if (!gcdune_mark_is_dead((void *)entry->key))
+			continue;
+		if (must_be_stopped(entry))
+			return false;
+		entry->value[GCDUNE_FINALIZE_ORDER] = order_of(entry) | GCDUNE_FINALIZE_DYING;
+		s->indices[n++] = (uint32_t)(entry - tables->finalizers.entries);
+	}
+	s->count = n;
+	clear_links(GCDUNE_SUSPECT_SHORT);
+	gcdune_mark_clear_ephemerons();
+
+	struct gcdune_suspects empty = dying;
+
+	dying = *s;
+	*s = empty;
+	s->count = 0;
+	return true;
+}
+
+/* Under the lock. */
+static struct gcdune_entry *dying_at(size_t i, uintptr_t flag)
+{
+	struct gcdune_entry *entry = &tables->finalizers.entries[dying.indices[i]];
+
+	return entry->key && entry->value[GCDUNE_FINALIZE_ORDER] & flag ? entry : NULL;
+}
+
+#define EACH_DYING(i, entry, flag)                                                                                     \
+	for (size_t k_ = (i); k_ < (i) + PIECE && k_ < dying.count; k_++)                                              \
+		for (struct gcdune_entry *entry = dying_at(k_, flag); entry; entry = NULL)
+
+/* Marks from those of the orders LOW to HIGH. The lock is not held meanwhile: that may take long. */
+static void mark_from_dying(enum gcdune_finalize_order low, enum gcdune_finalize_order high)
+{
+	for (size_t i = 0; i < dying.count; i += PIECE) {
+		struct {
+			void *object;
+			enum gcdune_finalize_order order;
+		} piece[PIECE];
+		unsigned n = 0;
+
+		gcdune_finalize_lock();
+		EACH_DYING(i, entry, GCDUNE_FINALIZE_DYING)
+		if (order_of(entry) >= low && order_of(entry) <= high) {
+			piece[n].object = (void *)entry->key;
+			piece[n++].order = order_of(entry);
+		}
+		gcdune_finalize_unlock();
+		for (unsigned k = 0; k < n; k++)
+			mark_from(piece[k].object, piece[k].order);
+		gcdune_mark_run();
+	}
+	gcdune_mark_drain();
+}
+
+/* As queue_dead does in a pause. */
+static void queue_dying(enum gcdune_finalize_order low, enum gcdune_finalize_order high)
+{
+	mark_from_dying(low, high);
+	for (size_t i = 0; i < dying.count; i += PIECE) {
+		gcdune_finalize_lock();
+		EACH_DYING(i, entry, GCDUNE_FINALIZE_DYING)
+		if (order_of(entry) >= low && order_of(entry) <= high && gcdune_mark_is_dead((void *)entry->key))
+			entry->value[GCDUNE_FINALIZE_ORDER] |= GCDUNE_FINALIZE_DUE;
+		gcdune_finalize_unlock();
+	}
+	if (gcdune_options.stretch)
+		gcdune_os_sleep((uint64_t)gcdune_options.stretch * 1000);
+	for (size_t i = 0; i < dying.count; i += PIECE) {
+		gcdune_finalize_lock();
+		EACH_DYING(i, entry, GCDUNE_FINALIZE_DUE)
+		gcdune_mark_object((void *)entry->key);
+		gcdune_finalize_unlock();
+		gcdune_mark_run();
+	}
+	gcdune_mark_drain();
+	for (size_t i = 0; i < dying.count; i += PIECE) {
+		gcdune_finalize_lock();
+		EACH_DYING(i, entry, GCDUNE_FINALIZE_DUE)
+		if (gcdune_finalize_queue(entry))
+			gcdune_table_remove(&tables->finalizers, entry);
+		else
+			entry->value[GCDUNE_FINALIZE_ORDER] = order_of(entry); /* lives on until the next collection */
+		gcdune_finalize_unlock();
+	}
+}
+
+void gcdune_finalize_go_on(void)
+{
+	queue_dying(GCDUNE_FINALIZE_ORDERED, GCDUNE_FINALIZE_UNORDERED);
+	queue_dying(GCDUNE_FINALIZE_UNREACHABLE, GCDUNE_FINALIZE_UNREACHABLE);
+	dying.count = 0;
+}
+
+void gcdune_finalize_drop_dying(void)
+{
+	dying.count = 0;
+}
+
+/* ---- In the pause ---- */
 
 void gcdune_finalize_cycle(bool looked)
 {
-	complete_suspects(looked);
+	gcdune_finalize_complete_suspects(looked);
 	/* A link may lie in memory that is unmapped by now only if the program broke its word: it must be removed
 	 * before. */
 	clear_links(GCDUNE_SUSPECT_SHORT);
 	gcdune_mark_clear_ephemerons();
-	if (suspect_limit(GCDUNE_SUSPECT_FINALIZER)) {
+	if (gcdune_finalize_suspect_limit(GCDUNE_SUSPECT_FINALIZER)) {
 		queue_dead(GCDUNE_FINALIZE_ORDERED, GCDUNE_FINALIZE_UNORDERED);
 		queue_dead(GCDUNE_FINALIZE_UNREACHABLE, GCDUNE_FINALIZE_UNREACHABLE);
 		/* What could not be queued for want of memory lives on. */
-		EACH_SUSPECT(GCDUNE_SUSPECT_FINALIZER, entry)
+		GCDUNE_EACH_SUSPECT(GCDUNE_SUSPECT_FINALIZER, entry, GCDUNE_FINALIZE_OF_KEY)
 		gcdune_mark_object((void *)entry->key);
 		gcdune_mark_drain();
 		gcdune_mark_clear_ephemerons();
@@ -301,6 +308,7 @@ void gcdune_finalize_cycle(bool looked)
 	clear_links(GCDUNE_SUSPECT_LONG);
 	forget_dead_links(GCDUNE_SUSPECT_LONG);
 	gcdune_finalize_forget_suspects();
+	ready->unmarked = false;
 }
 
 void gcdune_finalize_verify(void)

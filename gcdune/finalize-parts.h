@@ -9,6 +9,8 @@
 
 /* Values of a finalizer's entry; a link's value[0] is its target. */
 enum { GCDUNE_FINALIZE_FN, GCDUNE_FINALIZE_DATA, GCDUNE_FINALIZE_ORDER };
+/* The order, and flags of a pause that is cut in two (finalize-cycle.c). */
+enum { GCDUNE_FINALIZE_ORDERS = 3, GCDUNE_FINALIZE_DYING = 4, GCDUNE_FINALIZE_DUE = 8 };
 
 /* Under the lock while threads run; the collector's alone, without it, while they are stopped. */
 struct gcdune_finalize_tables {
@@ -24,6 +26,7 @@ struct gcdune_finalize_ready {
 		gcdune_finalizer fn;
 	} *items;
 	size_t first, count, capacity;
+	bool unmarked; /* something was queued in another way than by a collection since the last one */
 };
 extern struct gcdune_finalize_ready gcdune_finalize_ready __attribute__((visibility("hidden")));
 
@@ -31,13 +34,50 @@ extern struct gcdune_finalize_ready gcdune_finalize_ready __attribute__((visibil
 struct gcdune_thread *gcdune_finalize_enter(void);
 void gcdune_finalize_leave(struct gcdune_thread *thread);
 
+/* ---- Suspects ---- */
+
 /* Which table an entry is in. */
 enum { GCDUNE_SUSPECT_FINALIZER, GCDUNE_SUSPECT_SHORT, GCDUNE_SUSPECT_LONG, GCDUNE_SUSPECTS };
+/* Entries looked at under one hold of the lock; and for so many that come later their states are fetched. */
+enum { GCDUNE_FINALIZE_PIECE = 64, GCDUNE_FINALIZE_AHEAD = 12 };
 
+struct gcdune_suspects {
+	uint32_t *indices; /* in the table */
+	size_t count, capacity;
+	bool all; /* there was no memory: every entry is one */
+};
+extern struct gcdune_suspects gcdune_finalize_suspects[GCDUNE_SUSPECTS] __attribute__((visibility("hidden")));
+
+struct gcdune_table *gcdune_finalize_table(unsigned which);
 /* ENTRY was made or changed. The lock is held: no pause is under way. */
 void gcdune_finalize_changed(unsigned which, const struct gcdune_entry *entry);
 /* In a fork's child: no cycle is under way. */
 void gcdune_finalize_forget_suspects(void);
+void gcdune_finalize_drop_dying(void);
+/* World stopped. Without a walk before (LOOKED), or memory for its notes, it is made now. */
+void gcdune_finalize_complete_suspects(bool looked);
+
+static inline size_t gcdune_finalize_suspect_limit(unsigned which)
+{
+	const struct gcdune_suspects *s = &gcdune_finalize_suspects[which];
+
+	return s->all ? gcdune_finalize_table(which)->used : s->count;
+}
+
+/* The entries that may concern something dead; while walking, that one may be removed. What will be ASKED of them: whether
+ * the key is dead (a finalizer's object, what a link lies in), or what a link points to. */
+enum gcdune_finalize_asked { GCDUNE_FINALIZE_OF_KEY, GCDUNE_FINALIZE_OF_TARGET };
+struct gcdune_entry *gcdune_finalize_suspect_at(unsigned which, size_t i, enum gcdune_finalize_asked asked);
+
+#define GCDUNE_EACH_SUSPECT(which, entry, asked)                                                                       \
+	for (size_t i_ = 0; i_ < gcdune_finalize_suspect_limit(which); i_++)                                           \
+		for (struct gcdune_entry *entry = gcdune_finalize_suspect_at(which, i_, asked); entry; entry = NULL)
+
+/* From the table, but for what can be left for gcdune_finalize_remove_hidden. World stopped. */
+void gcdune_finalize_remove(unsigned which, struct gcdune_entry *entry);
+
+/* ---- The queue ---- */
+
 /* At the end of the queue. False: no memory. Under the lock, or world stopped. */
 bool gcdune_finalize_queue(const struct gcdune_entry *entry);
 

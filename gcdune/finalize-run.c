@@ -60,6 +60,7 @@ int gcdune_finalize_queue_all(void)
 		gcdune_cycle_unlock();
 		return -ENOMEM;
 	}
+	gcdune_finalize_ready.unmarked = true; /* a cycle that is under way has read the queue */
 	GCDUNE_TABLE_EACH(&gcdune_finalize_tables.finalizers, entry)
 	{
 		if (gcdune_finalize_queue(entry))

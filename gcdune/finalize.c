@@ -24,10 +24,21 @@ void gcdune_finalize_unlock(void)
 	pthread_mutex_unlock(&lock);
 }
 
+uint64_t gcdune_finalize_takes(void)
+{
+	enum { EACH = 25 };
+	uint64_t n = __atomic_load_n(&tables->finalizers.count, __ATOMIC_RELAXED);
+
+	for (unsigned kind = 0; kind < 2; kind++)
+		n += __atomic_load_n(&tables->links[kind].count, __ATOMIC_RELAXED);
+	return n * EACH;
+}
+
 void gcdune_finalize_after_fork(void)
 {
 	lock = (pthread_mutex_t)PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 	gcdune_finalize_forget_suspects();
+	gcdune_finalize_drop_dying();
 }
 
 struct gcdune_thread *gcdune_finalize_enter(void)

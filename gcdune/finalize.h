@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Roots: what finalizers are given, and objects whose turn has come. World stopped. */
 void gcdune_finalize_mark_roots(void);
@@ -17,6 +18,12 @@ bool gcdune_finalize_look_again(size_t worth);
 /* After marking: clears links, queues finalizers, marks what they keep. World stopped. LOOKED: gcdune_finalize_look was
  * called in this cycle. */
 void gcdune_finalize_cycle(bool looked);
+/* When that has much to do, the pause may be cut in two: world stopped, after marking, gcdune_finalize_look was called. True: links
+ * have been cleared; gcdune_finalize_go_on, with threads running, queues what was dead, and another pause is to come. */
+bool gcdune_finalize_begin(void);
+void gcdune_finalize_go_on(void);
+/* Threads running: the rest of what gcdune_finalize_cycle need not do in the pause. */
+void gcdune_finalize_remove_hidden(void);
 /* After a collection, threads running: runs finalizers or tells the program, as the mode says. */
 void gcdune_finalize_after_cycle(void);
 /* OBJECT is freed: its finalizer goes. */
@@ -24,6 +31,9 @@ void gcdune_finalize_forget(void *object);
 /* Aborts if a table names a dead object. World stopped, after marking. */
 void gcdune_finalize_verify(void);
 unsigned long long gcdune_finalize_count(void);
+/* Nanoseconds that the finalizers and links that there are may take in a pause: most of them die at once at times. A hint, without
+ * a lock. */
+uint64_t gcdune_finalize_takes(void);
 
 /* Called with each object when it is queued; world stopped, rules of mark callbacks. NULL: nobody wants to know. */
 extern void (*gcdune_finalize_await)(void *object) __attribute__((visibility("hidden")));

@@ -8,6 +8,7 @@
 
 #include "block.h"
 #include "dirty/dirty.h"
+#include "finalize.h"
 #include "options.h"
 #include "os.h"
 #include "remark.h"
@@ -49,7 +50,9 @@ void gcdune_form_used(uint64_t ns, uint64_t cpu, bool concurrent, bool minor)
 		stop_ns -= stop_ns / 64;
 	} else {
 		beside_ns -= beside_ns / 64;
-		stop_ns = (stop_ns * 3 + ns * 1024 / ((weight >> 10) + BASE)) / 4;
+		uint64_t now = ns * 1024 / ((weight >> 10) + BASE);
+
+		stop_ns = MAX(now, (stop_ns * 3 + now) / 4); /* one that was too long is not to be followed by some more */
 	}
 }
 
@@ -70,19 +73,23 @@ size_t gcdune_form_expected(void)
 	return weight + new_alive();
 }
 
-/* What marking so much and that would take. */
+/* What marking so much and that would take, and seeing to finalizers and links. */
 static uint64_t stop_for(size_t bytes)
 {
-	return ((bytes + new_alive()) >> 10) * stop_ns >> 10;
+	return (((bytes + new_alive()) >> 10) * stop_ns >> 10) + gcdune_finalize_takes();
 }
 
-/* Shorter than the pause goal; or than WORTH, within some times the goal. */
-static bool is_short(uint64_t worth)
+/* The pause goal; or WORTH, within some times the goal. */
+static uint64_t longest(uint64_t worth)
 {
 	uint64_t goal = (uint64_t)gcdune_options.pause_goal * 1000;
 
-	return gcdune_options.mode == GCDUNE_MODE_AUTO &&
-	       stop_for(weight) < MAX(goal, MIN(worth, GOALS * goal));
+	return MAX(goal, MIN(worth, GOALS * goal));
+}
+
+static bool is_short(uint64_t worth)
+{
+	return gcdune_options.mode == GCDUNE_MODE_AUTO && stop_for(weight) < longest(worth);
 }
 
 /* Whether the other threads have used so little of the processor since this was asked last that they sleep, as far as one
@@ -177,13 +184,13 @@ enum { BOUND_MADE = 4 << 20, BOUND_BLOCKS = 1024 };
 
 uint64_t gcdune_form_bound(enum gcdune_cycle_reason reason, bool minor)
 {
-	uint64_t goal = (uint64_t)gcdune_options.pause_goal * 1000;
+	uint64_t most = longest(minor ? 0 : beside());
 
 	if (reason != GCDUNE_CYCLE_BUDGET || gcdune_options.mode != GCDUNE_MODE_AUTO ||
 	    heap->allocated + (minor ? 0 : (int64_t)weight) < BOUND_MADE || heap->blocks_used > BOUND_BLOCKS ||
-	    (!minor && stop_for(weight) >= goal))
+	    (!minor && stop_for(weight) >= most))
 		return 0;
-	return gcdune_dirty_promises() && gcdune_collector_ready() ? goal / 8 * 7 : 0;
+	return gcdune_dirty_promises() && gcdune_collector_ready() ? most / 8 * 7 : 0;
 }
 
 void gcdune_form_abandoned(bool minor)

@@ -161,13 +161,28 @@ struct gcdune_entry *gcdune_table_insert(struct gcdune_table *table, uintptr_t k
 
 void gcdune_table_remove(struct gcdune_table *table, struct gcdune_entry *entry)
 {
-	uint32_t index = (uint32_t)(entry - table->entries) + 1;
-	uint32_t *link = &table->buckets[bucket_of(table, entry->key)];
+	uintptr_t key = entry->key;
 
-	while (*link != index)
+	gcdune_table_hide(entry);
+	gcdune_table_remove_hidden(table, (uint32_t)(entry - table->entries), key);
+}
+
+void gcdune_table_hide(struct gcdune_entry *entry)
+{
+	entry->key = 0;
+}
+
+void gcdune_table_remove_hidden(struct gcdune_table *table, uint32_t index, uintptr_t key)
+{
+	struct gcdune_entry *entry = &table->entries[index];
+	uint32_t *link = &table->buckets[bucket_of(table, key)];
+
+	/* The buckets may have been made anew meanwhile, without it. */
+	while (*link && *link != index + 1)
 		link = &table->entries[*link - 1].next;
-	*link = entry->next;
+	if (*link)
+		*link = entry->next;
 	*entry = (struct gcdune_entry){.next = table->free};
-	table->free = index;
+	table->free = index + 1;
 	table->count--;
 }

@@ -37,6 +37,10 @@ struct gcdune_entry *gcdune_table_find(const struct gcdune_table *table, uintptr
 /* KEY is not in the table and there is room. */
 struct gcdune_entry *gcdune_table_insert(struct gcdune_table *table, uintptr_t key);
 void gcdune_table_remove(struct gcdune_table *table, struct gcdune_entry *entry);
+/* The same in two steps, of which the first is short: no one finds the entry, or walks by it, but its index is not used
+ * again before the second, which is told the KEY that it had. */
+void gcdune_table_hide(struct gcdune_entry *entry);
+void gcdune_table_remove_hidden(struct gcdune_table *table, uint32_t index, uintptr_t key);
 
 /* Entries may be removed while walking. */
 #define GCDUNE_TABLE_EACH(table, entry)                                                                                \

@@ -1,0 +1,224 @@
+/* finalize-suspect.c - owns the notes of finalizers and disappearing links that a collection may have to see to, so that
+ * the pause does not walk the tables.
+ *
+ * The collector walks them before it, a few entries at a time, and notes the indices of those whose object is not marked
+ * yet (suspects); while a cycle marks, every entry that is made or changed is noted too. What is not noted names a marked
+ * object. An entry may be gone since, or be another's: one that was made meanwhile, and is noted anyway. When stacks have
+ * been looked at, notes of what turned out to be marked are dropped. Without memory for the notes the tables are walked in
+ * the pause.
+ *
+ * It also owns what is left to be removed from the tables when the pause is over: hidden entries, which no one finds. Called
+ * by cycle.c, finalize.c and finalize-cycle.c. */
+#include "finalize-parts.h"
+
+#include "mark.h"
+#include "os.h"
+
+static struct gcdune_finalize_tables *const tables = &gcdune_finalize_tables;
+
+struct gcdune_suspects gcdune_finalize_suspects[GCDUNE_SUSPECTS];
+static struct gcdune_suspects *const suspects = gcdune_finalize_suspects;
+
+static void suspect(unsigned which, uint32_t index)
+{
+	struct gcdune_suspects *s = &suspects[which];
+
+	if (s->count == s->capacity) {
+		size_t capacity = s->capacity ? s->capacity * 2 : 1024;
+		void *indices =
+			gcdune_os_remap(s->indices, s->capacity * sizeof *s->indices, capacity * sizeof *s->indices);
+
+		if (!indices) {
+			s->all = true;
+			return;
+		}
+		s->indices = indices;
+		s->capacity = capacity;
+	}
+	s->indices[s->count++] = index;
+}
+
+struct gcdune_table *gcdune_finalize_table(unsigned which)
+{
+	return which == GCDUNE_SUSPECT_FINALIZER ? &tables->finalizers : &tables->links[which - GCDUNE_SUSPECT_SHORT];
+}
+
+void gcdune_finalize_changed(unsigned which, const struct gcdune_entry *entry)
+{
+	if (gcdune_heap.marking)
+		suspect(which, (uint32_t)(entry - gcdune_finalize_table(which)->entries));
+}
+
+void gcdune_finalize_forget_suspects(void)
+{
+	for (unsigned which = 0; which < GCDUNE_SUSPECTS; which++) {
+		suspects[which].count = 0;
+		suspects[which].all = false;
+	}
+}
+
+static void fetch_state(uintptr_t object)
+{
+	struct gcdune_ref ref;
+
+	if (gcdune_resolve(object, &ref))
+		__builtin_prefetch(ref.state, 0);
+}
+
+static bool is_suspect(unsigned which, const struct gcdune_entry *entry)
+{
+	/* Of a link, what it points to may be dead, or what it lies in. */
+	return entry->key && (gcdune_mark_is_dead((void *)entry->key) ||
+			      (which != GCDUNE_SUSPECT_FINALIZER && gcdune_mark_is_dead((void *)entry->value[0])));
+}
+
+static void fetch_states(unsigned which, const struct gcdune_entry *entry)
+{
+	fetch_state(entry->key);
+	if (which != GCDUNE_SUSPECT_FINALIZER)
+		fetch_state(entry->value[0]);
+}
+
+void gcdune_finalize_look(void)
+{
+	for (unsigned which = 0; which < GCDUNE_SUSPECTS; which++) {
+		const struct gcdune_table *table = gcdune_finalize_table(which);
+		bool more = true;
+
+		for (uint32_t i = 0; more; i += GCDUNE_FINALIZE_PIECE) {
+			gcdune_finalize_lock();
+			for (uint32_t k = i; k < i + GCDUNE_FINALIZE_PIECE && k < table->used; k++) {
+				if (k + GCDUNE_FINALIZE_AHEAD < table->used)
+					fetch_states(which, &table->entries[k + GCDUNE_FINALIZE_AHEAD]);
+				if (is_suspect(which, &table->entries[k]))
+					suspect(which, k);
+			}
+			more = i + GCDUNE_FINALIZE_PIECE < table->used;
+			gcdune_finalize_unlock();
+		}
+	}
+}
+
+/* What a finalizer made meanwhile is given is marked when the note of it is dropped, not in the pause. */
+bool gcdune_finalize_look_again(size_t worth)
+{
+	size_t all = 0;
+
+	for (unsigned which = 0; which < GCDUNE_SUSPECTS; which++)
+		all += suspects[which].count;
+	if (all < worth)
+		return false;
+	for (unsigned which = 0; which < GCDUNE_SUSPECTS; which++) {
+		struct gcdune_suspects *s = &suspects[which];
+		size_t kept = 0;
+		bool more = true;
+
+		for (size_t i = 0; more; i += GCDUNE_FINALIZE_PIECE) {
+			gcdune_finalize_lock();
+			const struct gcdune_entry *entries = gcdune_finalize_table(which)->entries;
+
+			for (size_t k = i; k < i + GCDUNE_FINALIZE_PIECE && k < s->count; k++) {
+				const struct gcdune_entry *entry = &entries[s->indices[k]];
+
+				if (k + GCDUNE_FINALIZE_AHEAD < s->count)
+					fetch_states(which, &entries[s->indices[k + GCDUNE_FINALIZE_AHEAD]]);
+				if (is_suspect(which, entry))
+					s->indices[kept++] = s->indices[k];
+				else if (entry->key && which == GCDUNE_SUSPECT_FINALIZER)
+					gcdune_mark_object((void *)entry->value[GCDUNE_FINALIZE_DATA]);
+			}
+			more = i + GCDUNE_FINALIZE_PIECE < s->count;
+			if (!more)
+				s->count = kept;
+			gcdune_finalize_unlock();
+			gcdune_mark_run();
+		}
+	}
+	return true;
+}
+
+void gcdune_finalize_complete_suspects(bool looked)
+{
+	for (unsigned which = 0; which < GCDUNE_SUSPECTS; which++) {
+		const struct gcdune_table *table = gcdune_finalize_table(which);
+		struct gcdune_suspects *s = &suspects[which];
+
+		if (looked && !s->all)
+			continue;
+		s->count = 0;
+		s->all = false;
+		for (uint32_t k = 0; k < table->used; k++) {
+			if (k + GCDUNE_FINALIZE_AHEAD < table->used)
+				fetch_states(which, &table->entries[k + GCDUNE_FINALIZE_AHEAD]);
+			if (is_suspect(which, &table->entries[k]))
+				suspect(which, k);
+		}
+	}
+}
+
+struct gcdune_entry *gcdune_finalize_suspect_at(unsigned which, size_t i, enum gcdune_finalize_asked asked)
+{
+	const struct gcdune_suspects *s = &suspects[which];
+	struct gcdune_entry *entries = gcdune_finalize_table(which)->entries;
+	size_t ahead = i + GCDUNE_FINALIZE_AHEAD;
+
+	if (ahead < gcdune_finalize_suspect_limit(which)) {
+		const struct gcdune_entry *then = &entries[s->all ? ahead : s->indices[ahead]];
+
+		if (asked == GCDUNE_FINALIZE_OF_TARGET) {
+			fetch_state(then->value[0]);
+			__builtin_prefetch((void *)then->key, 1); /* to be cleared */
+		} else {
+			fetch_state(then->key);
+		}
+	}
+	struct gcdune_entry *entry = &entries[s->all ? i : s->indices[i]];
+
+	return entry->key ? entry : NULL;
+}
+
+/* ---- What is removed ---- */
+
+static struct hidden {
+	uintptr_t key;
+	uint32_t index, which;
+} *hidden;
+static size_t hidden_count, hidden_capacity;
+
+void gcdune_finalize_remove(unsigned which, struct gcdune_entry *entry)
+{
+	struct gcdune_table *table = gcdune_finalize_table(which);
+
+	if (hidden_count == hidden_capacity) {
+		size_t capacity = hidden_capacity ? hidden_capacity * 2 : 256;
+		void *more = gcdune_os_remap(hidden, hidden_capacity * sizeof *hidden, capacity * sizeof *hidden);
+
+		if (!more) {
+			gcdune_table_remove(table, entry);
+			return;
+		}
+		hidden = more;
+		hidden_capacity = capacity;
+	}
+	hidden[hidden_count++] = (struct hidden){entry->key, (uint32_t)(entry - table->entries), which};
+	gcdune_table_hide(entry);
+}
+
+void gcdune_finalize_remove_hidden(void)
+{
+	struct gcdune_thread *thread = gcdune_thread_self;
+
+	while (hidden_count) {
+		if (thread)
+			gcdune_critical_enter(thread);
+		gcdune_finalize_lock();
+		for (unsigned n = 0; n < GCDUNE_FINALIZE_PIECE && hidden_count; n++) {
+			const struct hidden *h = &hidden[--hidden_count];
+
+			gcdune_table_remove_hidden(gcdune_finalize_table(h->which), h->index, h->key);
+		}
+		gcdune_finalize_unlock();
+		if (thread)
+			gcdune_critical_leave(thread);
+	}
+}
