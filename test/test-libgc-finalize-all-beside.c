@@ -59,6 +59,7 @@ int main(void)
 		apart(make);
 		usleep((unsigned)(round * 700 % 9000)); /* somewhere in a cycle */
 		GC_finalize_all();
+		GC_invoke_finalizers(); /* what a collection had queued, if it had queued all there were */
 	}
 	__atomic_store_n(&over, 1, __ATOMIC_RELAXED);
 	CHECK_EQ(pthread_join(thread, NULL), 0);
