@@ -26,14 +26,13 @@ static void check_root(uintptr_t address, const uintptr_t *word)
 		     gcdune_roots_place(), (void *)ref.object, ref.block->kind, gcdune_ref_size(&ref));
 }
 
-__attribute__((no_sanitize("address", "thread"))) bool gcdune_mark_root_range(struct gcdune_marker *m, uintptr_t begin,
+__attribute__((no_sanitize("address", "thread"))) void gcdune_mark_root_range(struct gcdune_marker *m, uintptr_t begin,
 									      uintptr_t end)
 {
 	const uintptr_t *word = (const uintptr_t *)((begin + 7) & ~(uintptr_t)7),
 			*last = (const uintptr_t *)(end & ~(uintptr_t)7);
 	uintptr_t base = heap->base;
 	size_t size = heap->size;
-	bool any = false;
 
 	while (word < last) {
 		const uintptr_t *stop = last - word > 256 ? word + 256 : last;
@@ -50,7 +49,6 @@ __attribute__((no_sanitize("address", "thread"))) bool gcdune_mark_root_range(st
 
 			if (w - base > size)
 				continue;
-			any = true;
 			if (__builtin_expect(gcdune_mark_check_roots, 0))
 				check_root(w, word);
 			gcdune_marker_push(m, w | GCDUNE_ENTRY_ROOT);
@@ -66,7 +64,6 @@ __attribute__((no_sanitize("address", "thread"))) bool gcdune_mark_root_range(st
 			gcdune_mark_loop(m);
 	}
 	m->source = NULL; /* the roots callback's next range is of roots too (gcdune_mark_range) */
-	return any;
 }
 
 void gcdune_mark_object(void *object)

@@ -78,8 +78,8 @@ struct gcdune_marked gcdune_mark_count(void);
 /* What is not black is dead from now on; new objects are black, or if APART have a colour of their own. World stopped. */
 void gcdune_mark_end(bool apart);
 
-/* Words of a range of roots; aligned. False: none of them is an address in the heap. */
-bool gcdune_mark_root_range(struct gcdune_marker *marker, uintptr_t begin, uintptr_t end);
+/* Words of a range of roots; aligned. */
+void gcdune_mark_root_range(struct gcdune_marker *marker, uintptr_t begin, uintptr_t end);
 /* A word that equals the start of a slot may also be a pointer one past the end of the object before it, if that fills
  * its slot; a root may be all that holds that one. (Were this done for every slot, a dropped tree would live as long as
  * a pointer to the object that happened to be allocated next: GCBench's stretch tree does.) */

@@ -6,11 +6,9 @@
  * In the final pause the list is made anew; what was tracked, copied whole, and is still the same range, is read where
  * it is dirty; all else is read again.
  *
- * A range of which little was written all through the cycle stays tracked. Then the next one need not begin to, and a
- * minor one reads only what was written since: nothing else there can lead to anything new. Others leave out barren pages, in
- * which no word was an address in the heap when they were last read, and which were not written since: of Guile's 4 MiB of
- * roots most are. A page in two ranges is taken by one of them, so that the other does not hear that it was written: ranges
- * that overlap another have no barren pages. Called by cycle.c and roots.c. */
+ * A range to which nothing was written all through the cycle stays tracked. Then the next one need not begin to, and a
+ * minor one reads only what was written since: nothing else there can lead to anything new. Called by cycle.c and
+ * roots.c. */
 #include <string.h>
 
 #include "dirty/dirty.h"
@@ -25,23 +23,16 @@ struct noted {
 	uintptr_t begin, end;
 	bool tracked;
 	bool inherited; /* tracked already when the cycle began */
-	bool alone;	/* overlaps no other */
-	size_t dirty;	/* pages that were, in this cycle */
-	size_t bits;	/* word of `written' and `barren' where those of its whole pages begin */
-	size_t before;	/* word of `barren_before', if inherited */
+	bool dirty;	/* some page was, in this cycle */
+	size_t bits;	/* word of `written' where those of its whole pages begin */
 };
 struct list {
 	struct noted *items;
 	size_t count, capacity, next;
 };
 static struct list noted, earlier;
-struct bits {
-	uint64_t *words;
-	size_t size; /* bytes */
-};
-static struct bits written; /* taken, and not read yet */
-static struct bits barren, barren_before;
-static size_t bit_words; /* of the ranges noted */
+static uint64_t *written; /* taken, and not read yet */
+static size_t written_size, written_words; /* bytes there are; words of the ranges noted */
 static void *copy;
 enum { COPY = 65536 };
 /* Smaller ranges are read again faster than asked about. */
@@ -71,11 +62,6 @@ static uintptr_t page_down(uintptr_t address)
 	return address & ~(GCDUNE_PAGE - 1);
 }
 
-static size_t whole_pages(const struct noted *n)
-{
-	return page_down(n->end) > page_up(n->begin) ? (page_down(n->end) - page_up(n->begin)) / GCDUNE_PAGE : 0;
-}
-
 static void note(uintptr_t begin, uintptr_t end)
 {
 	if (noted.count == noted.capacity) {
@@ -91,13 +77,9 @@ static void note(uintptr_t begin, uintptr_t end)
 	const struct noted *before = find_noted(&earlier, begin, end);
 	bool tracked = before && before->tracked;
 
-	noted.items[noted.count] = (struct noted){.begin = begin,
-						  .end = end,
-						  .tracked = tracked,
-						  .inherited = tracked,
-						  .bits = bit_words,
-						  .before = before ? before->bits : 0};
-	bit_words += (whole_pages(&noted.items[noted.count++]) + 63) / 64;
+	noted.items[noted.count++] = (struct noted){begin, end, tracked, tracked, false, written_words};
+	if (page_down(end) > page_up(begin))
+		written_words += ((page_down(end) - page_up(begin)) / GCDUNE_PAGE + 63) / 64;
 }
 
 void gcdune_roots_note(void)
@@ -107,75 +89,34 @@ void gcdune_roots_note(void)
 	earlier = noted;
 	noted = list;
 	noted.count = noted.next = earlier.next = 0;
-	bit_words = 0;
+	written_words = 0;
 	gcdune_roots_each_range(note);
 	gcdune_roots_threads();
 }
 
 /* Room for a bit for each page, none of them set. */
-static bool make_room(struct bits *bits)
+static bool make_room(void)
 {
-	size_t want = bit_words * sizeof *bits->words;
+	size_t want = written_words * sizeof *written;
 
-	if (want > bits->size) {
-		uint64_t *more = gcdune_os_remap(bits->words, bits->size, want * 2);
+	if (want > written_size) {
+		uint64_t *more = gcdune_os_remap(written, written_size, want * 2);
 
 		if (!more)
 			return false;
-		bits->words = more;
-		bits->size = want * 2;
+		written = more;
+		written_size = want * 2;
 	}
 	if (want)
-		memset(bits->words, 0, want);
+		memset(written, 0, want);
 	return true;
-}
-
-/* Bits of barren pages come along with their ranges. */
-static bool make_rooms(void)
-{
-	struct bits before = barren;
-
-	barren = barren_before;
-	barren_before = before;
-	if (!make_room(&written) || !make_room(&barren))
-		return false;
-	for (size_t i = 0; i < noted.count; i++) {
-		const struct noted *n = &noted.items[i];
-
-		if (n->inherited)
-			memcpy(barren.words + n->bits, barren_before.words + n->before, (whole_pages(n) + 63) / 64 * sizeof *barren.words);
-	}
-	return true;
-}
-
-/* Whether each range is alone: by the pages that are tracked. So many of them that it takes long are taken not to be. What is
- * known of the pages of one that is not may be wrong when the other has gone. */
-static void find_overlaps(void)
-{
-	enum { MOST = 512 };
-
-	for (size_t i = 0; i < noted.count; i++)
-		noted.items[i].alone = noted.count <= MOST;
-	for (size_t i = 0; i < noted.count; i++) {
-		struct noted *a = &noted.items[i];
-		size_t pages = whole_pages(a);
-
-		for (size_t k = i + 1; k < noted.count && pages && noted.count <= MOST; k++) {
-			struct noted *b = &noted.items[k];
-
-			if (page_up(a->begin) < page_down(b->end) && page_up(b->begin) < page_down(a->end))
-				a->alone = b->alone = false;
-		}
-		if (!a->alone)
-			memset(barren.words + a->bits, 0, (pages + 63) / 64 * sizeof *barren.words);
-	}
 }
 
 /* Adds to `written' which pages of a tracked range were. */
 static void collect(struct noted *n, bool rearm)
 {
 	enum { PAGES = 1024 };
-	uint64_t *to = written.words + n->bits, *is_barren = barren.words + n->bits;
+	uint64_t *to = written + n->bits;
 
 	for (uintptr_t from = page_up(n->begin), end = page_down(n->end); from < end; from += PAGES * GCDUNE_PAGE) {
 		uint64_t bits[PAGES / 64] = {0};
@@ -189,9 +130,8 @@ static void collect(struct noted *n, bool rearm)
 
 			if (!known)
 				bits[i] = here < 64 ? ((uint64_t)1 << here) - 1 : ~(uint64_t)0;
-			n->dirty += (size_t)__builtin_popcountll(bits[i]);
+			n->dirty |= bits[i] != 0;
 			*to++ |= bits[i];
-			*is_barren++ &= ~bits[i];
 		}
 	}
 }
@@ -199,7 +139,7 @@ static void collect(struct noted *n, bool rearm)
 /* Calls VISIT for each, once. */
 static void each_written(struct noted *n, void (*visit)(uintptr_t page))
 {
-	uint64_t *bits = written.words + n->bits;
+	uint64_t *bits = written + n->bits;
 
 	for (uintptr_t from = page_up(n->begin), end = page_down(n->end); from < end; from += 64 * GCDUNE_PAGE, bits++)
 		for (; *bits; *bits &= *bits - 1)
@@ -208,8 +148,8 @@ static void each_written(struct noted *n, void (*visit)(uintptr_t page))
 
 static bool lost_page;
 
-/* From a copy, while the program runs. N: pages that are found to be barren are noted; at BEGIN one of its pages begins. */
-static void read_part(struct noted *n, uintptr_t begin, uintptr_t end)
+/* From a copy, while the program runs. */
+static void read_part(uintptr_t begin, uintptr_t end)
 {
 	for (uintptr_t at = begin; at < end && !lost_page; at += COPY) {
 		size_t size = end - at < COPY ? end - at : COPY;
@@ -218,38 +158,14 @@ static void read_part(struct noted *n, uintptr_t begin, uintptr_t end)
 			lost_page = true;
 			return;
 		}
-		for (size_t from = 0; from < size; from += GCDUNE_PAGE) {
-			size_t to = from + GCDUNE_PAGE < size ? from + GCDUNE_PAGE : size, page = (at + from - page_up(n ? n->begin : 0)) / GCDUNE_PAGE;
-
-			if (!gcdune_mark_root_range(&gcdune_mark_main, (uintptr_t)copy + from, (uintptr_t)copy + to) && n && n->tracked &&
-			    n->alone)
-				barren.words[n->bits + page / 64] |= (uint64_t)1 << page % 64;
-		}
+		gcdune_mark_root_range(&gcdune_mark_main, (uintptr_t)copy, (uintptr_t)copy + size);
 		gcdune_mark_run();
-	}
-}
-
-/* Its whole pages, but for the barren ones. */
-static void read_pages(struct noted *n)
-{
-	uintptr_t from = page_up(n->begin);
-	size_t pages = whole_pages(n), first = 0;
-	const uint64_t *bits = barren.words + n->bits;
-
-	for (size_t i = 0; i <= pages; i++) {
-		bool leave = i == pages || (n->alone && bits[i / 64] >> i % 64 & 1);
-
-		if (!leave)
-			continue;
-		if (i > first)
-			read_part(n, from + first * GCDUNE_PAGE, from + i * GCDUNE_PAGE);
-		first = i + 1;
 	}
 }
 
 static void read_copy_of_page(uintptr_t page)
 {
-	read_part(NULL, page, page + GCDUNE_PAGE);
+	read_part(page, page + GCDUNE_PAGE);
 }
 
 static void ignore(uintptr_t page)
@@ -269,7 +185,7 @@ void gcdune_roots_arm(void)
 {
 	if (!copy)
 		copy = gcdune_os_map(COPY);
-	bool room = copy && make_rooms();
+	bool room = copy && make_room();
 
 	for (size_t i = 0; i < noted.count; i++) {
 		struct noted *n = &noted.items[i];
@@ -281,7 +197,6 @@ void gcdune_roots_arm(void)
 	}
 	if (!room)
 		return;
-	find_overlaps();
 	for (size_t i = 0; i < earlier.count; i++) {
 		struct noted *n = &earlier.items[i];
 
@@ -310,13 +225,11 @@ void gcdune_roots_read(void)
 		lost_page = false;
 		if (n->inherited)
 			each_written(n, heap->minor ? read_copy_of_page : ignore);
-		if (!whole_pages(n)) {
-			read_part(NULL, n->begin, n->end);
+		if (heap->minor && n->inherited) {
+			read_part(n->begin, page_up(n->begin));
+			read_part(page_down(n->end), n->end);
 		} else {
-			read_part(NULL, n->begin, page_up(n->begin));
-			read_part(NULL, page_down(n->end), n->end);
-			if (!heap->minor || !n->inherited)
-				read_pages(n);
+			read_part(n->begin, n->end);
 		}
 		if (lost_page)
 			n->tracked = false;
@@ -364,12 +277,10 @@ void gcdune_roots_read_again(uintptr_t begin, uintptr_t end)
 
 void gcdune_roots_forget(void)
 {
-	enum { LITTLE = 4 /* one page in so many, or one twice */ };
-
 	for (size_t i = 0; i < noted.count; i++) {
 		struct noted *n = &noted.items[i];
 
-		if (n->tracked && (n->dirty > whole_pages(n) / LITTLE || !gcdune_dirty_keeps()))
+		if (n->tracked && (n->dirty || !gcdune_dirty_keeps()))
 			end_tracking(n);
 	}
 }
