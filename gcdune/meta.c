@@ -93,6 +93,12 @@ static uint32_t bucket_of(const struct gcdune_table *table, uintptr_t key)
 	return ((uint32_t)((key >> 12) * 0x9e3779b97f4a7c15u >> 32) + (uint32_t)(key >> 4)) & (table->nbuckets - 1);
 }
 
+/* Others may ask how many there are, without a lock. */
+static void count_add(struct gcdune_table *table, int n)
+{
+	__atomic_store_n(&table->count, table->count + (uint32_t)n, __ATOMIC_RELAXED);
+}
+
 static int rehash(struct gcdune_table *table)
 {
 	uint32_t n = table->nbuckets ? table->nbuckets * 2 : 1024;
@@ -155,7 +161,7 @@ struct gcdune_entry *gcdune_table_insert(struct gcdune_table *table, uintptr_t k
 
 	*entry = (struct gcdune_entry){.key = key, .next = table->buckets[bucket]};
 	table->buckets[bucket] = index;
-	table->count++;
+	count_add(table, 1);
 	return entry;
 }
 
@@ -184,5 +190,5 @@ void gcdune_table_remove_hidden(struct gcdune_table *table, uint32_t index, uint
 		*link = entry->next;
 	*entry = (struct gcdune_entry){.next = table->free};
 	table->free = index + 1;
-	table->count--;
+	count_add(table, -1);
 }
