@@ -196,7 +196,7 @@ for entry in $jobs; do
 	job=${entry%%:*} needs=${entry#*:}
 	[ $# = 0 ] || grep -qE "$(IFS='|'; echo "$*")" <<<"$job" || continue
 	[ "$job" != make_guile ] || needs=${MAKE_GUILE:-/usr/share/doc/make-guile}
-	if ! { [ -e "$needs" ] || command -v "$needs" >/dev/null; }; then
+	if ! { [ -e "$needs" ] || type -P "$needs" >/dev/null; }; then
 		printf '%-16s not installed\n' "$job"
 		continue
 	fi
