@@ -1,6 +1,6 @@
 /* test-pause-goal.c - GCDUNE_PAUSE_GOAL: with a long one, collections of a small heap stop the program once each; with none,
- * full ones run beside it. So with those that the program asks for, though it has another thread. The first collections,
- * before anything is known, are not counted.
+ * full ones run beside it. So with those that the program asks for, though it has another thread. With very many links
+ * they run beside it too. The first collections, before anything is known, are not counted.
  *
  * TEST-FLAGS: timeout=60 tsan=no asan=no
  */
@@ -78,6 +78,21 @@ static int child(void)
 	return stops <= ends + 1 ? 0 : 3;
 }
 
+/* Links that may all die at once make a stop of a small heap long. */
+static int with_links(void)
+{
+	enum { LINKS = 1600000 };
+	void **links = calloc(LINKS, sizeof *links), *target = gcdune_alloc(16);
+
+	CHECK(links != NULL);
+	for (size_t i = 0; i < LINKS; i++)
+		CHECK_EQ(gcdune_link_add(&links[i], target, GCDUNE_LINK_SHORT), 0);
+	int status = child();
+
+	KEEP_ALIVE(target);
+	return status;
+}
+
 /* What collections do in MODE with GOAL: 0: one stop each, 3: some had more. */
 static int in_child(const char *self, const char *mode, const char *goal, const char *what)
 {
@@ -99,7 +114,7 @@ static int in_child(const char *self, const char *mode, const char *goal, const 
 int main(int argc, char **argv)
 {
 	if (argc > 1)
-		return strcmp(argv[1], "asked") ? child() : asked();
+		return !strcmp(argv[1], "asked") ? asked() : !strcmp(argv[1], "links") ? with_links() : child();
 	unsetenv("GCDUNE_TORTURE");
 	CHECK_EQ(in_child(argv[0], "auto", "1000000", "budget"), 0);
 	CHECK_EQ(in_child(argv[0], "auto", "1000000", "asked"), 0);
@@ -107,6 +122,8 @@ int main(int argc, char **argv)
 		puts("SKIP: nothing here to track writes by");
 		return 77;
 	}
+	CHECK_EQ(in_child(argv[0], "auto", "30000", "budget"), 0);
+	CHECK_EQ(in_child(argv[0], "auto", "30000", "links"), 3);
 	/* Most are minor and stopped all the same: full ones have several stops. */
 	CHECK_EQ(in_child(argv[0], "auto", "0", "budget"), 3);
 	return 0;
