@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -155,16 +156,37 @@ int gcdune_os_copy(void *to, const void *from, size_t size)
 	return n == (ssize_t)size ? 0 : -EFAULT;
 }
 
-int gcdune_os_mapping(uintptr_t address, uintptr_t *low, uintptr_t *high)
+/* Linux 6.11 and later look one mapping up (Documentation/filesystems/proc.rst; include/uapi/linux/fs.h), which does not
+ * take longer the more there are. Newer than the headers that we are built with. */
+struct procmap_query {
+	uint64_t size, query_flags, query_addr, vma_start, vma_end, vma_flags, vma_page_size, vma_offset, inode;
+	uint32_t dev_major, dev_minor, vma_name_size, build_id_size;
+	uint64_t vma_name_addr, build_id_addr;
+};
+#define PROCMAP_QUERY _IOWR('f', 17, struct procmap_query)
+
+/* 0, -ENOENT: nothing is mapped there; anything else: it cannot be asked so. */
+static int query_mapping(int fd, uintptr_t address, uintptr_t *low, uintptr_t *high)
 {
-	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	struct procmap_query query = {.size = sizeof query, .query_addr = address};
+
+	if (ioctl(fd, PROCMAP_QUERY, &query))
+		return -errno;
+	if (query.vma_start > address || query.vma_end <= address)
+		return -EIO;
+	*low = query.vma_start;
+	*high = query.vma_end;
+	return 0;
+}
+
+/* The same by reading what is mapped, from the beginning. */
+static int read_mapping(int fd, uintptr_t address, uintptr_t *low, uintptr_t *high)
+{
 	uintptr_t value[2] = {0, 0};
 	int field = 0; /* 0, 1: the two addresses; 2: rest of the line */
 	char text[2048];
 	ssize_t n;
 
-	if (fd < 0)
-		return -errno;
 	while ((n = read(fd, text, sizeof text)) > 0) {
 		for (ssize_t i = 0; i < n; i++) {
 			char c = text[i];
@@ -177,7 +199,6 @@ int gcdune_os_mapping(uintptr_t address, uintptr_t *low, uintptr_t *high)
 					if (++field == 2 && value[0] <= address && address < value[1]) {
 						*low = value[0];
 						*high = value[1];
-						close(fd);
 						return 0;
 					}
 				} else {
@@ -187,8 +208,20 @@ int gcdune_os_mapping(uintptr_t address, uintptr_t *low, uintptr_t *high)
 			}
 		}
 	}
-	close(fd);
 	return -ENOENT;
+}
+
+int gcdune_os_mapping(uintptr_t address, uintptr_t *low, uintptr_t *high)
+{
+	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC), error;
+
+	if (fd < 0)
+		return -errno;
+	error = query_mapping(fd, address, low, high);
+	if (error && error != -ENOENT)
+		error = read_mapping(fd, address, low, high);
+	close(fd);
+	return error;
 }
 
 static int shared_fd = -1;

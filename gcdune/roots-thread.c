@@ -125,6 +125,11 @@ static void mark_chain(const struct gcdune_chain *chain)
 void gcdune_roots_threads(void)
 {
 	look++;
+	/* First, for it may tell where the stacks end that threads are on by now (gcdune_thread_stack_end_tell). */
+	if (gcdune_roots_callback) {
+		gcdune_mark_main.source = NULL;
+		gcdune_roots_callback(&gcdune_mark_main);
+	}
 	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next) {
 		mark_stack(thread, thread->sp);
 		mark_tls(thread);
@@ -135,8 +140,4 @@ void gcdune_roots_threads(void)
 			mark_left_stack(stack->sp, stack->low, stack->high);
 	for (struct gcdune_start *start = gcdune_starts; start; start = start->next)
 		gcdune_mark_object(start->arg);
-	if (gcdune_roots_callback) {
-		gcdune_mark_main.source = NULL;
-		gcdune_roots_callback(&gcdune_mark_main);
-	}
 }

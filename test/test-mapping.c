@@ -1,0 +1,84 @@
+/* gcdune_os_mapping says what /proc/self/maps does, whichever way it asks: of stacks, code, data, memory between guard pages, and
+ * where nothing is; and with no descriptor to be had it says so.
+ *
+ * TEST-FLAGS: timeout=60 link=internal torture=no
+ */
+#include "check.h"
+
+#include "os.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+/* As a program would that knows nothing better. */
+static bool expected(uintptr_t address, uintptr_t *low, uintptr_t *high)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[512];
+	bool found = false;
+
+	CHECK(maps != NULL);
+	while (!found && fgets(line, sizeof line, maps)) {
+		unsigned long from, to;
+
+		if (sscanf(line, "%lx-%lx", &from, &to) == 2 && from <= address && address < to) {
+			*low = from;
+			*high = to;
+			found = true;
+		}
+	}
+	fclose(maps);
+	return found;
+}
+
+static void check_at(uintptr_t address)
+{
+	uintptr_t low = 1, high = 1, low_there = 1, high_there = 1;
+	int error = gcdune_os_mapping(address, &low, &high);
+
+	if (!expected(address, &low_there, &high_there)) {
+		CHECK_EQ(error, -ENOENT);
+		return;
+	}
+	CHECK_EQ(error, 0);
+	CHECK_EQ(low, low_there);
+	CHECK_EQ(high, high_there);
+}
+
+static int data = 1;
+
+int main(void)
+{
+	enum { PAGE = 4096, PAGES = 64 };
+	int local = 0;
+	char *memory = mmap(NULL, PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(memory != MAP_FAILED);
+	for (int i = 1; i < PAGES; i += 4)
+		CHECK_EQ(mprotect(memory + i * PAGE, 2 * PAGE, PROT_READ | PROT_WRITE), 0);
+	CHECK_EQ(munmap(memory + 30 * PAGE, 3 * PAGE), 0);
+	check_at((uintptr_t)main);
+	check_at((uintptr_t)&data);
+	check_at((uintptr_t)printf);
+	check_at(0);
+	check_at(UINTPTR_MAX - 4095);
+	for (int i = -2; i < PAGES + 2; i++) {
+		check_at((uintptr_t)memory + (uintptr_t)(i * PAGE));
+		check_at((uintptr_t)memory + (uintptr_t)(i * PAGE) + PAGE - 1);
+	}
+	/* The stack grows while this is asked: its end does not. */
+	uintptr_t low, high, low_there, high_there;
+
+	CHECK_EQ(gcdune_os_mapping((uintptr_t)&local, &low, &high), 0);
+	CHECK(expected((uintptr_t)&local, &low_there, &high_there) && high == high_there && low <= (uintptr_t)&local);
+
+	struct rlimit limit, none;
+
+	CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	none.rlim_cur = 0;
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+	CHECK_EQ(gcdune_os_mapping((uintptr_t)&data, &low, &high), -EMFILE);
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	return 0;
+}
