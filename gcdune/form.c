@@ -31,7 +31,7 @@ static uint64_t survival = 256;	  /* of what was made before it, how much there 
 
 void gcdune_form_used(uint64_t ns, uint64_t cpu, bool concurrent, bool minor)
 {
-	enum { BASE = 128 }; /* KiB: for what does not depend on the heap */
+	enum { BASE = 128 /* KiB: for what does not depend on the heap */, FASTEST = 150000 /* ns for a MiB */ };
 	size_t before = weight, made = (size_t)MAX(heap->allocated, 0);
 
 	weight = heap->live_bytes - heap->leaf_bytes + heap->root_bytes / 4;
@@ -47,7 +47,8 @@ void gcdune_form_used(uint64_t ns, uint64_t cpu, bool concurrent, bool minor)
 	/* What is not done has its estimate go down, so that it is tried again: the first stops find caches cold. */
 	if (concurrent) {
 		beside_ns = MAX(ns, beside_ns - beside_ns / 32);
-		stop_ns -= stop_ns / 64;
+		/* But not for ever: after some hundreds of cycles any heap would be taken for small. */
+		stop_ns = MAX(stop_ns - stop_ns / 64, MIN(stop_ns, FASTEST));
 	} else {
 		beside_ns -= beside_ns / 64;
 		uint64_t now = ns * 1024 / ((weight >> 10) + BASE);
