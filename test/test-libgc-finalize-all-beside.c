@@ -1,7 +1,7 @@
 /* GC_finalize_all in the middle of a collection: what it queues was garbage already when the collection read the queue, and lives
  * until its finalizer is called all the same.
  *
- * TEST-FLAGS: link=libgc torture=no timeout=120 env:GCDUNE_MODE=concurrent env:GCDUNE_STRETCH=3000
+ * TEST-FLAGS: link=libgc torture=no tsan=no timeout=120 env:GCDUNE_MODE=concurrent env:GCDUNE_STRETCH=3000
  */
 #include "libgc-check.h"
 
