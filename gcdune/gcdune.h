@@ -116,7 +116,7 @@ void gcdune_heap_limit_set(size_t limit);
  * not touched, and so not part of bytes_heap until it is used. 0 or -ENOMEM. */
 int gcdune_heap_reserve(size_t size);
 
-/* Free space to aim for after a collection, as percentage of live memory (default 70, 10 to 1000): larger
+/* Free space to aim for after a collection, as percentage of live memory (default 75, 10 to 1000): larger
  * means fewer collections and more memory. Also GCDUNE_GROWTH. -EINVAL out of range. */
 int gcdune_growth_set(unsigned percent);
 
@@ -217,7 +217,8 @@ int gcdune_roots_remove(void *begin, void *end);
 int gcdune_roots_exclude(void *begin, void *end);
 
 /* Called with the world stopped, by one thread, each time that roots are marked, several times in a collection that runs
- * beside the program; rules of mark callbacks.
+ * beside the program; rules of mark callbacks. It comes before stacks are read, so it may say where they end
+ * (gcdune_thread_stack_end_tell).
  * Returns the previous one. */
 typedef void (*gcdune_roots_fn)(struct gcdune_marker *marker);
 gcdune_roots_fn gcdune_roots_callback_set(gcdune_roots_fn callback);
