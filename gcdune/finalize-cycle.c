@@ -180,10 +180,11 @@ bool gcdune_finalize_begin(void)
 {
 	struct gcdune_suspects *s = &gcdune_finalize_suspects[GCDUNE_SUSPECT_FINALIZER];
 
+	size_t many = gcdune_options.stretch || gcdune_options.torture ? 1 : MANY, n = 0;
+
 	gcdune_finalize_complete_suspects(true);
-	if (s->all || s->count < (gcdune_options.stretch || gcdune_options.torture ? 1 : MANY) || gcdune_finalize_await)
+	if (s->all || s->count < many || gcdune_finalize_await)
 		return false;
-	size_t n = 0;
 
 	GCDUNE_EACH_SUSPECT(GCDUNE_SUSPECT_FINALIZER, entry, GCDUNE_FINALIZE_OF_KEY)
 	{
@@ -195,6 +196,8 @@ bool gcdune_finalize_begin(void)
 		s->indices[n++] = (uint32_t)(entry - tables->finalizers.entries);
 	}
 	s->count = n;
+	if (n < many)
+		return false;
 	clear_links(GCDUNE_SUSPECT_SHORT);
 	gcdune_mark_clear_ephemerons();
 
