@@ -92,26 +92,3 @@ void *gcdune_active_call(void *(*fn)(void *), void *arg)
 		return fn(arg);
 	return with_spilled_registers(call_active, fn, arg);
 }
-
-void *gcdune_locked_call_to(void *(*fn)(void *), void *arg, void *back)
-{
-	struct gcdune_thread *thread = gcdune_thread_self;
-
-	gcdune_cycle_lock();
-	void *result = fn(arg);
-
-	if (thread) {
-		thread->leaving_to = (uintptr_t)back;
-		thread->refused = 0;
-		atomic_store_explicit(&thread->leaving, GCDUNE_LEAVING_LOCK, memory_order_relaxed);
-	}
-	gcdune_cycle_unlock();
-	if (thread)
-		atomic_store_explicit(&thread->leaving, GCDUNE_LEAVING_CALL, memory_order_relaxed);
-	return result;
-}
-
-void *gcdune_locked_call(void *(*fn)(void *), void *arg)
-{
-	return gcdune_locked_call_to(fn, arg, __builtin_return_address(0));
-}

@@ -72,6 +72,7 @@ static int start(void)
 
 	gcdune_options_init();
 	gcdune_os_descriptors_begin();
+	gcdune_os_fence_all_begin();
 	if (gcdune_options.torture)
 		heap->slow = 1;
 	gcdune_class_init();

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdarg.h>
@@ -118,6 +119,27 @@ void gcdune_os_futex_wait_for(const void *word, uint32_t value, uint64_t ns)
 void gcdune_os_futex_wake(const void *word, int waiters)
 {
 	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, waiters, NULL, NULL, 0);
+}
+
+static _Atomic bool can_fence_all;
+
+void gcdune_os_fence_all_begin(void)
+{
+	can_fence_all = __libc_single_threaded &&
+			syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+bool gcdune_os_can_fence_all(void)
+{
+	return atomic_load_explicit(&can_fence_all, memory_order_relaxed);
+}
+
+int gcdune_os_fence_all(void)
+{
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0)
+		return 0;
+	can_fence_all = false;
+	return -errno;
 }
 
 void gcdune_os_sleep(uint64_t ns)

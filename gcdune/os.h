@@ -73,6 +73,12 @@ void gcdune_os_futex_wait(const void *word, uint32_t value);
 void gcdune_os_futex_wait_for(const void *word, uint32_t value, uint64_t ns);
 void gcdune_os_futex_wake(const void *word, int waiters);
 
+/* A full memory fence in every thread of the process (membarrier). To be announced while it has one thread: with more, that takes
+ * the kernel some 10 ms. 0 or a negative errno: then there has been none, and never will be. */
+void gcdune_os_fence_all_begin(void);
+bool gcdune_os_can_fence_all(void);
+int gcdune_os_fence_all(void);
+
 /* A detached thread of the collector's own, with all signals blocked; 0 or a negative errno, -EAGAIN beside a fork.
  * Meanwhile the caller can be stopped by STOP_SIGNAL. */
 int gcdune_os_thread_make(void *(*main)(void *), int stop_signal);

@@ -1,0 +1,143 @@
+/* gcdune_locked_call by one thread again and again, which takes the lock without an exchange then (lock.c), while others ask now
+ * and then, collect, and fork: never two at a time, none waits for ever, and what each counts is all there. What is called may
+ * wait for the dynamic linker's lock, which a collection takes as well, and ask for the lock again. Also where the system
+ * refuses the fence that this needs, from a moment on, and in the child of a fork.
+ *
+ * TEST-FLAGS: timeout=100 torture=yes tsan=no
+ */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <link.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "check.h"
+
+#define OTHERS 2
+
+static volatile int stop;
+static volatile size_t inside, calls; /* under the lock */
+static size_t by_others[OTHERS];
+
+static int look(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	(void)info, (void)size, (void)arg;
+	return 1;
+}
+
+static void *nested(void *arg)
+{
+	CHECK_EQ(inside, 1);
+	return arg;
+}
+
+/* Any other that is let in meanwhile makes `inside' another number, or one of the calls be counted for two. */
+static void *count(void *arg)
+{
+	size_t n = calls;
+
+	CHECKF(inside == 0, "two threads are in gcdune_locked_call");
+	inside = 1;
+	if (n % 3000 == 0)
+		dl_iterate_phdr(look, NULL);
+	if (n % 7 == 0)
+		CHECK(gcdune_locked_call(nested, arg) == arg);
+	CHECK_EQ(inside, 1);
+	inside = 0;
+	calls = n + 1;
+	return arg;
+}
+
+static void *seldom(void *arg)
+{
+	size_t *mine = arg, n = 0;
+
+	while (!stop) {
+		for (size_t i = 0; i < 1 + n % 3; i++)
+			gcdune_locked_call(count, arg);
+		n += 1 + n % 3;
+		if (n % 32 == 0)
+			gcdune_collect();
+		for (volatile size_t wait = 0; wait < n * 7919 % 60000;)
+			wait = wait + 1;
+		if (n % 5 == 0)
+			sleep_ms(1);
+	}
+	*mine = n;
+	return NULL;
+}
+
+static void often(size_t n)
+{
+	pthread_t threads[OTHERS];
+	size_t sum = n;
+
+	stop = 0;
+	calls = 0;
+	for (size_t i = 0; i < OTHERS; i++)
+		threads[i] = thread_start(seldom, &by_others[i]);
+	for (size_t i = 0; i < n; i++) {
+		gcdune_locked_call(count, &n);
+		if (i % 4096 == 0)
+			KEEP_ALIVE(target_new(i));
+	}
+	stop = 1;
+	for (size_t i = 0; i < OTHERS; i++)
+		pthread_join(threads[i], NULL);
+	for (size_t i = 0; i < OTHERS; i++)
+		sum += by_others[i];
+	CHECK_EQ(calls, sum);
+}
+
+static void forks(void)
+{
+	inside = 1;
+	for (size_t i = 0; i < 50000; i++)
+		gcdune_locked_call(nested, NULL);
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	inside = 0;
+	if (pid == 0) {
+		often(rounds(200000, 20000));
+		_exit(0);
+	}
+	CHECK_EQ(child_wait(pid), 0);
+}
+
+/* False: not on this machine. */
+static bool refuse_fences(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+int main(void)
+{
+	size_t n = rounds(30000000, 300000);
+
+	often(n);
+	forks();
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		inside = 1;
+		for (size_t i = 0; i < 50000; i++)
+			gcdune_locked_call(nested, NULL);
+		inside = 0;
+		if (refuse_fences())
+			often(n / 3);
+		_exit(0);
+	}
+	CHECK_EQ(child_wait(pid), 0);
+	return 0;
+}
