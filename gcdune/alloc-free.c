@@ -1,8 +1,9 @@
 /* alloc-free.c - what the program does with an object that it has: asks how large it is and of what kind, frees it, gives it
  * another size. Called by the program and runtimes/.
  *
- * A freed slot waits on its thread's list for the next object of its kind and class (alloc-run.c takes it from there), in a
- * state that no live object has: freed twice is found out. Of what is asked about, the answer stays true only while the
+ * A freed slot goes back to the cursor that it came from, if it is the last one from there; else it waits on its thread's list for
+ * the next object of its kind and class (alloc-run.c takes it from there), in a state that no live object has. Either way
+ * freed twice is found out. Of what is asked about, the answer stays true only while the
  * caller holds the object. */
 #include "alloc.h"
 
@@ -18,10 +19,21 @@ static struct gcdune_heap *const heap = &gcdune_heap;
 
 /* ---- Asking ---- */
 
-/* A live object whose first byte is at OBJECT. */
-static bool resolve_start(const void *object, struct gcdune_ref *ref)
+/* A slot that its owner has in reserve looks like a new object. */
+static bool in_reserve(const struct gcdune_ref *ref)
 {
-	return gcdune_resolve((uintptr_t)object, ref) && ref->object == object && gcdune_ref_live(ref);
+	uint32_t index = (uint32_t)(ref->block - heap->blocks);
+	unsigned slot = (unsigned)(ref->state - gcdune_block_states(ref->block)), begin, end;
+
+	while (!gcdune_thread_reserve(index, gcdune_thread_turns(index), &begin, &end))
+		;
+	return slot >= begin && slot < end;
+}
+
+static bool resolve_live(const void *pointer, struct gcdune_ref *ref)
+{
+	return gcdune_resolve((uintptr_t)pointer, ref) && gcdune_ref_live(ref) &&
+	       !(ref->block->flags & GCDUNE_BLOCK_OPEN && in_reserve(ref));
 }
 
 static size_t usable_size(const struct gcdune_ref *ref)
@@ -36,7 +48,7 @@ size_t gcdune_size(const void *object)
 {
 	struct gcdune_ref ref;
 
-	if (!gcdune_resolve((uintptr_t)object, &ref) || !gcdune_ref_live(&ref))
+	if (!resolve_live(object, &ref))
 		return 0;
 	size_t size = usable_size(&ref);
 
@@ -48,7 +60,7 @@ void *gcdune_base(const void *pointer)
 {
 	struct gcdune_ref ref;
 
-	return gcdune_resolve((uintptr_t)pointer, &ref) && gcdune_ref_live(&ref) ? ref.object : NULL;
+	return resolve_live(pointer, &ref) ? ref.object : NULL;
 }
 
 bool gcdune_contains(const void *pointer)
@@ -60,7 +72,7 @@ int gcdune_kind_of(const void *pointer)
 {
 	struct gcdune_ref ref;
 
-	return gcdune_resolve((uintptr_t)pointer, &ref) && gcdune_ref_live(&ref) ? ref.block->kind : -ENOENT;
+	return resolve_live(pointer, &ref) ? ref.block->kind : -ENOENT;
 }
 
 /* ---- Freeing ---- */
@@ -68,17 +80,48 @@ int gcdune_kind_of(const void *pointer)
 /* Slots beyond this many per class and thread go straight back to their blocks. */
 enum { FREED_MOST = 256 };
 
+static __attribute__((noreturn, noinline)) void not_an_object(const char *function, const void *object)
+{
+	gcdune_panic("%s(%p): not the start of a live object (freed twice, or not from gcdune)", function, object);
+}
+
+/* The object that was allocated last goes back to where the cursor takes the next from. As when a run is found (alloc-run.c), its
+ * state says first what slots in reserve are; a marker that takes it for an object all the same marks one more. */
+static bool put_back(struct gcdune_cache *cache, const struct gcdune_ref *ref, unsigned cls)
+{
+	struct gcdune_cursor *cursor = &cache->cursors[cls];
+	size_t size = gcdune_classes[cls].size;
+	enum gcdune_scan scan = heap->kinds[ref->block->kind].scan;
+
+	if (cursor->next != ref->object + size || size > GCDUNE_INLINE_MAX || scan > GCDUNE_SCAN_WORDS)
+		return false;
+	if (scan == GCDUNE_SCAN_WORDS)
+		memset(ref->object, 0, size);
+	__atomic_store_n(ref->state, heap->color, __ATOMIC_RELAXED);
+	__atomic_store_n(&cursor->next, ref->object, __ATOMIC_RELEASE);
+	return true;
+}
+
 static void free_small(struct gcdune_thread *thread, const struct gcdune_ref *ref)
 {
 	uint32_t index = (uint32_t)(ref->block - heap->blocks);
 	unsigned kind = ref->block->kind, cls = heap->spans[index].cls;
 	struct gcdune_cache *cache = gcdune_thread_cache(thread, kind);
+	struct gcdune_run *run = cache ? &cache->runs[cls] : NULL;
 
+	if (run && run->block == index) {
+		if (ref->object >= cache->cursors[cls].next && ref->object < run->end)
+			not_an_object("gcdune_free", ref->object);
+		if (put_back(cache, ref, cls))
+			return;
+	} else if (ref->block->flags & GCDUNE_BLOCK_OPEN && in_reserve(ref)) {
+		not_an_object("gcdune_free", ref->object);
+	}
 	gcdune_account(thread, -(int64_t)gcdune_classes[cls].size);
-	if (cache && cache->runs[cls].nfreed < FREED_MOST) {
-		memcpy(ref->object, &cache->runs[cls].freed, sizeof(void *));
-		cache->runs[cls].freed = ref->object;
-		cache->runs[cls].nfreed++;
+	if (run && run->nfreed < FREED_MOST) {
+		memcpy(ref->object, &run->freed, sizeof(void *));
+		run->freed = ref->object;
+		run->nfreed++;
 		*ref->state = GCDUNE_COLOR_FREED;
 		return;
 	}
@@ -95,11 +138,11 @@ size_t gcdune_free_telling(void *object)
 
 	if (!object)
 		return 0;
-	struct gcdune_thread *thread = gcdune_thread_get();
+	struct gcdune_thread *thread = gcdune_thread_self ? gcdune_thread_self : gcdune_thread_get();
 
-	if (!thread || !resolve_start(object, &ref))
-		gcdune_panic("gcdune_free(%p): not the start of a live object (freed twice, or not from gcdune)",
-			     object);
+	/* Slots in reserve: free_small. */
+	if (!thread || !gcdune_resolve((uintptr_t)object, &ref) || ref.object != object || !gcdune_ref_live(&ref))
+		not_an_object("gcdune_free", object);
 	size_t size = usable_size(&ref);
 
 	gcdune_finalize_forget(object);
@@ -139,8 +182,8 @@ void *gcdune_realloc(void *object, size_t size)
 	}
 	struct gcdune_thread *thread = gcdune_thread_get();
 
-	if (!thread || !resolve_start(object, &ref))
-		gcdune_panic("gcdune_realloc(%p): not the start of a live object (freed, or not from gcdune)", object);
+	if (!thread || !resolve_live(object, &ref) || ref.object != object)
+		not_an_object("gcdune_realloc", object);
 	size_t old = usable_size(&ref);
 	unsigned kind = ref.block->kind;
 

@@ -82,8 +82,9 @@ uint32_t gcdune_thread_turns(uint32_t index)
 
 /* The caller read TURNS, then states, then asks here. If TURNS still holds, the block had one owner, or none, all the
  * while, and a slot that showed the colour either is an object or was in that owner's reserve when its state was read.
- * `next' only grows within a run, and a thread moves it before it lets anyone see the object (gcdune-inline.h): what is
- * beyond the value read here was no one's when the caller found a pointer to it. Run and cursor are read in the order opposite to that in which
+ * `next' only grows within a run, but when what was allocated last is freed (alloc-free.c), and a thread moves it before it lets
+ * anyone see the object (gcdune-inline.h): what is beyond the value read here was no one's when the caller found a pointer
+ * to it, or has been freed since. Run and cursor are read in the order opposite to that in which
  * next_run writes them (first `next', then `end', then the states): if `end' is the new run's, so is `next'; if `next'
  * alone is, it lies beyond the old `end', and the states were read before any of the new run showed. Records are never
  * unmapped (meta.c), so a stale pointer to one can be followed, and TURNS tells. */

@@ -56,6 +56,71 @@ static void among_others(void)
 	memset(live, 0, sizeof(live));
 }
 
+/* What was allocated last is freed first, as in most programs, and its slot given out again at once, while collections run:
+ * all that hangs on what is still on the stack is there, and nothing that was in a slot before is. */
+#define DEEP 300
+
+static volatile int stop;
+
+static void *up_and_down(void *arg)
+{
+	struct target ***stack = gcdune_alloc(DEEP * sizeof(*stack));
+	uint64_t random = (uintptr_t)arg, ids[DEEP];
+	size_t depth = 0, sizes[DEEP];
+
+	for (size_t i = 0; i < rounds(400000, 4000); i++) {
+		uint64_t r = random_next(&random);
+
+		if (depth == DEEP || (depth && r % 32 >= (i / 1000 % 2 ? 12 : 20))) {
+			struct target **object = stack[--depth];
+
+			stack[depth] = NULL;
+			for (size_t k = 0; k < sizes[depth] / sizeof(*object); k += 2)
+				TARGET_CHECK(object[k], ids[depth] + k);
+			gcdune_free(object);
+			continue;
+		}
+		size_t size = r % 7 ? 16 + r / 64 % 8 * 8 : 16 + r / 64 % 140 * 8;
+		struct target **object = gcdune_alloc(size);
+
+		for (size_t k = 0; k < size / sizeof(*object); k++)
+			CHECKF(!object[k], "word %zu of an object of %zu bytes is not zero", k, size);
+		for (size_t k = 0; k < size / sizeof(*object); k += 2)
+			object[k] = target_new(i + k);
+		if (r % 3 == 0) {
+			char *leaf = gcdune_alloc_leaf(size);
+
+			memset(leaf, 0xa5, size);
+			gcdune_free(leaf);
+		}
+		stack[depth] = object;
+		ids[depth] = i;
+		sizes[depth++] = size;
+	}
+	return arg;
+}
+
+static void *collect_on(void *arg)
+{
+	while (!stop) {
+		gcdune_collect();
+		sleep_ms(1);
+	}
+	return arg;
+}
+
+static void last_first(void)
+{
+	pthread_t collects = thread_start(collect_on, NULL), threads[3];
+
+	for (size_t i = 0; i < 3; i++)
+		threads[i] = thread_start(up_and_down, (void *)(i + 1));
+	for (size_t i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	stop = 1;
+	pthread_join(collects, NULL);
+}
+
 static unsigned finalized;
 
 static void finalizer(void *object, void *data)
@@ -92,6 +157,12 @@ static void finalizer_and_links(void)
 
 static char not_ours[64];
 
+static void *free_it(void *arg)
+{
+	gcdune_free(arg);
+	return NULL;
+}
+
 static int wrong(const char *mode)
 {
 	char *p = gcdune_alloc(100), *large = gcdune_alloc(100000);
@@ -99,6 +170,18 @@ static int wrong(const char *mode)
 	if (!strcmp(mode, "twice")) {
 		gcdune_free(p);
 		gcdune_free(p);
+	} else if (!strcmp(mode, "twice-elsewhere")) {
+		gcdune_free(p);
+		pthread_join(thread_start(free_it, p), NULL);
+	} else if (!strcmp(mode, "twice-earlier")) {
+		char *first = gcdune_alloc(100);
+
+		KEEP_ALIVE(gcdune_alloc(100));
+		gcdune_free(first);
+		gcdune_free(first);
+	} else if (!strcmp(mode, "changed")) {
+		gcdune_free(p);
+		KEEP_ALIVE(gcdune_realloc(p, 20));
 	} else if (!strcmp(mode, "twice-large")) {
 		gcdune_free(large);
 		gcdune_free(large);
@@ -125,7 +208,7 @@ static int wrong(const char *mode)
 
 static void wrong_addresses(void)
 {
-	static const char *const modes[] = { "twice", "twice-large", "inside", "inside-large", "foreign", "never",
+	static const char *const modes[] = { "twice", "twice-elsewhere", "twice-earlier", "changed", "twice-large", "inside", "inside-large", "foreign", "never",
 					     "after-collection" };
 	char output[4096];
 
@@ -134,7 +217,7 @@ static void wrong_addresses(void)
 
 		CHECKF(status != 0 && !strstr(output, "went on"), "gcdune_free (%s) went on", modes[i]);
 		CHECKF(status != 128 + SIGSEGV, "gcdune_free (%s) crashed: %d", modes[i], status);
-		CHECKF(strstr(output, "gcdune") && strstr(output, "free"),
+		CHECKF(strstr(output, "gcdune") && strstr(output, "free"), /* "freed" */
 		       "gcdune_free (%s): expected a message that names gcdune and free, got \"%s\"", modes[i], output);
 	}
 }
@@ -150,6 +233,7 @@ int main(int argc, char **argv)
 	reused(100000, rounds(3000, 100));
 	reused(20 << 20, 5);
 	among_others();
+	last_first();
 	finalizer_and_links();
 	wrong_addresses();
 	return 0;
