@@ -141,9 +141,9 @@ bench-dune: $(BUILD)/bench/dune-micro
 .PHONY: bench-dropin check-dropin check-others
 ROUNDS := 5
 RUNS := 20
-bench-dropin: $(LIBRARIES) $(BENCH)/observe-bdw.so
+bench-dropin: $(LIBRARIES) $(BENCH)/observe-bdw.so $(BENCH)/measure
 	benchmarks/dropin.py --rounds $(ROUNDS) $(if $(FRESH),--fresh) $(if $(PUBLISH),--publish) $(if $(BOUND),--bound) $(BUILD) $(DROPIN)
-check-dropin: $(LIBRARIES)
+check-dropin: $(LIBRARIES) $(BENCH)/measure
 	benchmarks/dropin.py --check $(RUNS) $(BUILD) $(DROPIN)
 check-others: $(LIBRARIES)
 	benchmarks/dropin-others.sh $(BUILD) $(OTHERS)
