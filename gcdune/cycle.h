@@ -1,4 +1,4 @@
-/* cycle.h - collections (cycle.c), and the thread that runs them beside the program (collector.c). */
+/* cycle.h - collections (cycle-turn.c, cycle.c), and the thread that runs them beside the program (collector.c). */
 #ifndef GCDUNE_CYCLE_H
 #define GCDUNE_CYCLE_H
 

@@ -1,6 +1,6 @@
 /* form.c - owns the choice of a collection's form: of the whole heap or of what is new (minor), with the program stopped or
  * beside it. It decides by what earlier collections took; where no estimate is right for long, each goes down while it is
- * not used, so that everything is tried again. All of it is under the turn of cycle.c, which calls, but for _beside and
+ * not used, so that everything is tried again. All of it is under the turn (cycle-turn.c), which calls, but for _beside and
  * _minor_here: these are asked by threads that may collect, while another does, and a wrong answer costs time only. */
 #include "cycle.h"
 
