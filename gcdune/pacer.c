@@ -176,9 +176,9 @@ static void note_stop(uint64_t took)
 	uint64_t now = gcdune_os_now(), since = now - before;
 
 	before = now;
-	if (gcdune_threads_count > 1 && took > since / 8)
+	if (gcdune_threads_count > 1 && took > since / 4)
 		leasts = MIN(leasts * 2, MOST);
-	else if (leasts > 1 && took < since / 32)
+	else if (leasts > 1 && took < since / 16)
 		leasts /= 2;
 }
 
