@@ -28,7 +28,7 @@ static struct gcdune_heap *const heap = &gcdune_heap;
 
 /* The least to allocate between collections: below it, finding the roots would cost more than is gained. */
 static const size_t LEAST = (size_t)3 << 20;
-/* So many times that, while stops of several threads take a good part of the time. */
+/* So many times that, while stops take a good part of the time. */
 static size_t leasts = 1;
 /* What the heap holds beyond the share shrinks with this time constant: memory that was needed a moment ago is likely
  * to be needed again, memory that was needed a minute ago is not. */
@@ -168,17 +168,25 @@ static bool next_is_minor(size_t room, size_t survived, uint64_t ns)
 	return false;
 }
 
-/* Two threads that do nothing but allocate use LEAST up in 50 us, and to stop and start the other takes a third of that. */
+/* Two threads that do nothing but allocate use LEAST up in 50 us, and to stop and start the other takes a third of that. And where
+ * all of a small heap is marked in each stop, that may take a third of the time of one thread; but one stop that took long
+ * does not say so. */
 static void note_stop(uint64_t took)
 {
-	enum { MOST = 4 };
+	enum { MOST = 4, MOST_ALONE = 2, SLOWLY = 8, WHOLE = 1 << 16 };
 	static uint64_t before;
+	static int64_t usual; /* share, of WHOLE */
 	uint64_t now = gcdune_os_now(), since = now - before;
+	int64_t share = (int64_t)MIN(took * WHOLE / MAX(since, 1), WHOLE);
+	bool alone = gcdune_threads_count <= 1;
 
 	before = now;
-	if (gcdune_threads_count > 1 && took > since / 4)
-		leasts = MIN(leasts * 2, MOST);
-	else if (leasts > 1 && took < since / 16)
+	usual += (share - usual) / SLOWLY;
+	if (alone)
+		share = usual;
+	if (share > WHOLE / 4)
+		leasts = MIN(leasts * 2, alone ? MOST_ALONE : MOST);
+	else if (leasts > 1 && share < WHOLE / 16)
 		leasts /= 2;
 }
 
