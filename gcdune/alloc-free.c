@@ -85,9 +85,12 @@ static __attribute__((noreturn, noinline)) void not_an_object(const char *functi
 	gcdune_panic("%s(%p): not the start of a live object (freed twice, or not from gcdune)", function, object);
 }
 
+/* A thread that frees all it allocates would never take the slow path, and so never do what there is to do on it. */
+enum { SLOW_EVERY = 64 };
+
 /* The object that was allocated last goes back to where the cursor takes the next from. As when a run is found (alloc-run.c), its
  * state says first what slots in reserve are; a marker that takes it for an object all the same marks one more. */
-static bool put_back(struct gcdune_cache *cache, const struct gcdune_ref *ref, unsigned cls)
+static bool put_back(struct gcdune_thread *thread, struct gcdune_cache *cache, const struct gcdune_ref *ref, unsigned cls)
 {
 	struct gcdune_cursor *cursor = &cache->cursors[cls];
 	size_t size = gcdune_classes[cls].size;
@@ -99,6 +102,8 @@ static bool put_back(struct gcdune_cache *cache, const struct gcdune_ref *ref, u
 		memset(ref->object, 0, size);
 	__atomic_store_n(ref->state, heap->color, __ATOMIC_RELAXED);
 	__atomic_store_n(&cursor->next, ref->object, __ATOMIC_RELEASE);
+	if (++thread->put_back % SLOW_EVERY == 0)
+		cursor->limit = cursor->next;
 	return true;
 }
 
@@ -112,7 +117,7 @@ static void free_small(struct gcdune_thread *thread, const struct gcdune_ref *re
 	if (run && run->block == index) {
 		if (ref->object >= cache->cursors[cls].next && ref->object < run->end)
 			not_an_object("gcdune_free", ref->object);
-		if (put_back(cache, ref, cls))
+		if (put_back(thread, cache, ref, cls))
 			return;
 	} else if (ref->block->flags & GCDUNE_BLOCK_OPEN && in_reserve(ref)) {
 		not_an_object("gcdune_free", ref->object);
