@@ -159,20 +159,23 @@ static int take(int signal)
 	return 0;
 }
 
-/* Signals that THREAD blocks, bit 0 for the first. False: it has ended. */
-static bool blocked_signals(const struct gcdune_thread *thread, unsigned long long *blocked)
+/* Signals that THREAD blocks, bit 0 for the first, as far as can be known. */
+static unsigned long long blocked_signals(const struct gcdune_thread *thread)
 {
 	char path[64], text[4096];
+	unsigned long long blocked = 0;
 
-	*blocked = 0;
 	snprintf(path, sizeof path, "/proc/self/task/%d/status", thread->tid);
-	if (gcdune_os_read_file(path, text, sizeof text) <= 0)
-		return false;
-	char *line = strstr(text, "SigBlk:");
+	char *line = gcdune_os_read_file(path, text, sizeof text) > 0 ? strstr(text, "SigBlk:") : NULL;
 
 	if (line)
-		sscanf(line + 7, "%llx", blocked);
-	return true;
+		sscanf(line + 7, "%llx", &blocked);
+	return blocked;
+}
+
+static bool has_ended(const struct gcdune_thread *thread)
+{
+	return gcdune_os_tgkill(thread->tid, 0) == -ESRCH;
 }
 
 /* One that nobody uses nor blocks; 0: there is none. Not a real-time signal: sending one can fail. SIGSTKFLT is one that
@@ -180,11 +183,11 @@ static bool blocked_signals(const struct gcdune_thread *thread, unsigned long lo
 static int another(void)
 {
 	static const int candidates[] = {SIGPWR, SIGSTKFLT, SIGXCPU};
-	unsigned long long somewhere = 0, blocked;
+	unsigned long long somewhere = 0;
 
 	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next)
-		if (thread != gcdune_thread_self && blocked_signals(thread, &blocked))
-			somewhere |= blocked;
+		if (thread != gcdune_thread_self)
+			somewhere |= blocked_signals(thread);
 	for (unsigned i = 0; i < sizeof candidates / sizeof *candidates; i++)
 		if (is_unused(candidates[i]) && !(somewhere >> (candidates[i] - 1) & 1))
 			return candidates[i];
@@ -233,11 +236,9 @@ static void check_handler(void)
 static void report_silent(unsigned seconds, bool first)
 {
 	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next) {
-		unsigned long long blocked;
-
 		if (!atomic_load(&thread->stop_wanted))
 			continue;
-		if (!blocked_signals(thread, &blocked)) {
+		if (has_ended(thread)) {
 			/* It ended before it could answer. */
 			thread->tid = 0;
 			atomic_store(&thread->stop_wanted, 0);
@@ -246,7 +247,7 @@ static void report_silent(unsigned seconds, bool first)
 		}
 		/* It may have been taken by sigwait or a signalfd. */
 		gcdune_os_tgkill(thread->tid, gcdune_options.signal);
-		bool blocks = blocked >> (gcdune_options.signal - 1) & 1;
+		bool blocks = blocked_signals(thread) >> (gcdune_options.signal - 1) & 1;
 
 		if (blocks == first)
 			gcdune_warn("thread %d has not stopped for %u s%s", thread->tid, seconds,
@@ -324,7 +325,7 @@ void gcdune_stop_world(void)
 	if (asked)
 		let_come(asked);
 	for (struct gcdune_thread *thread = asked ? gcdune_threads : NULL; thread; thread = thread->next) {
-		if (!atomic_load(&thread->stop_wanted) || gcdune_os_tgkill(thread->tid, gcdune_options.signal) == 0)
+		if (!atomic_load(&thread->stop_wanted) || gcdune_os_tgkill(thread->tid, gcdune_options.signal) != -ESRCH)
 			continue;
 		thread->tid = 0; /* it ended without a word (a thread of clone's, say) */
 		atomic_store(&thread->stop_wanted, 0);

@@ -1,17 +1,21 @@
 /* test-stop-silent.c - what is said of threads that do not answer a stop: one that blocks the signal is named after a
  * second; of one that only gets no chance to answer, as when a child has its address space (vfork), nothing is said so
- * soon; and both are waited for.
+ * soon; and both are waited for, also where nothing can be read of /proc.
  *
  * TEST-FLAGS: tsan=no */
 #define _GNU_SOURCE
 #include "check.h"
 #include "gcdune.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -37,11 +41,18 @@ static void wait_ms(long ms)
 static void *blocks(void *argument)
 {
 	unsigned long all = ~0ul, before;
+	struct target *mine[100];
 
+	for (size_t i = 0; i < 100; i++)
+		mine[i] = target_new(i);
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, 8ul);
 	ready = 1;
 	wait_ms(1700);
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, 8ul);
+	for (size_t i = 0; i < 10000; i++)
+		KEEP_ALIVE(target_new(i));
+	for (size_t i = 0; i < 100; i++)
+		TARGET_CHECK(mine[i], i);
 	return argument;
 }
 
@@ -74,6 +85,20 @@ static void stop(void *(*body)(void *))
 	CHECK(!pthread_join(thread, NULL));
 }
 
+/* False: not on this machine. */
+static bool refuse_files(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
 int main(void)
 {
 	CHECK(!gcdune_init());
@@ -82,5 +107,14 @@ int main(void)
 	CHECK(strstr(said, "has not stopped for 1 s: it blocks the signal"));
 	stop(cannot_answer);
 	CHECK(!said[0]);
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (!pid) {
+		if (refuse_files())
+			stop(blocks);
+		_exit(0);
+	}
+	CHECK_EQ(child_wait(pid), 0);
 	return 0;
 }
