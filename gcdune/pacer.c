@@ -184,9 +184,9 @@ static void note_stop(uint64_t took)
 	usual += (share - usual) / SLOWLY;
 	if (alone)
 		share = usual;
-	if (share > WHOLE / 4)
+	if (share > (alone ? WHOLE / 4 : WHOLE / 8))
 		leasts = MIN(leasts * 2, alone ? MOST_ALONE : MOST);
-	else if (leasts > 1 && share < WHOLE / 16)
+	else if (leasts > 1 && share < (alone ? WHOLE / 16 : WHOLE / 32))
 		leasts /= 2;
 }
 
