@@ -5,11 +5,7 @@
  *
  * TEST-FLAGS: timeout=100 torture=yes tsan=no
  */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <link.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "check.h"
@@ -106,20 +102,6 @@ static void forks(void)
 	CHECK_EQ(child_wait(pid), 0);
 }
 
-/* False: not on this machine. */
-static bool refuse_fences(void)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
-
-	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
-}
-
 int main(void)
 {
 	size_t n = rounds(30000000, 300000);
@@ -134,7 +116,7 @@ int main(void)
 		for (size_t i = 0; i < 50000; i++)
 			gcdune_locked_call(nested, NULL);
 		inside = 0;
-		if (refuse_fences())
+		if (refuse_call(SYS_membarrier, EPERM))
 			often(n / 3);
 		_exit(0);
 	}

@@ -7,15 +7,11 @@
 #include "check.h"
 #include "gcdune.h"
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -85,20 +81,6 @@ static void stop(void *(*body)(void *))
 	CHECK(!pthread_join(thread, NULL));
 }
 
-/* False: not on this machine. */
-static bool refuse_files(void)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
-
-	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
-}
-
 int main(void)
 {
 	CHECK(!gcdune_init());
@@ -111,7 +93,7 @@ int main(void)
 
 	CHECK(pid >= 0);
 	if (!pid) {
-		if (refuse_files())
+		if (refuse_call(SYS_openat, EACCES))
 			stop(blocks);
 		_exit(0);
 	}
