@@ -102,6 +102,8 @@ static bool next_block(struct gcdune_run *run, unsigned kind, unsigned cls)
 	if (run->block != GCDUNE_NO_BLOCK)
 		gcdune_block_close(run->block);
 	run->block = GCDUNE_NO_BLOCK;
+	/* It may become the open block again: gcdune_thread_reserve tells why. */
+	__atomic_store_n(&run->end, NULL, __ATOMIC_RELEASE);
 	uint32_t index = find_block(kind, cls);
 
 	if (index != GCDUNE_NO_BLOCK) {

@@ -42,9 +42,15 @@ void gcdune_table_remove(struct gcdune_table *table, struct gcdune_entry *entry)
 void gcdune_table_hide(struct gcdune_entry *entry);
 void gcdune_table_remove_hidden(struct gcdune_table *table, uint32_t index, uintptr_t key);
 
+/* Not even nothing may be added to NULL. */
+static inline const struct gcdune_entry *gcdune_table_end(const struct gcdune_table *table)
+{
+	return table->entries ? table->entries + table->used : NULL;
+}
+
 /* Entries may be removed while walking. */
 #define GCDUNE_TABLE_EACH(table, entry)                                                                                \
-	for (struct gcdune_entry *entry = (table)->entries; entry < (table)->entries + (table)->used; entry++)         \
+	for (struct gcdune_entry *entry = (table)->entries; entry != gcdune_table_end(table); entry++)                 \
 		if (entry->key)
 
 #endif

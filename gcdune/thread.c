@@ -86,8 +86,9 @@ uint32_t gcdune_thread_turns(uint32_t index)
  * anyone see the object (gcdune-inline.h): what is beyond the value read here was no one's when the caller found a pointer
  * to it, or has been freed since. Run and cursor are read in the order opposite to that in which
  * next_run writes them (first `next', then `end', then the states): if `end' is the new run's, so is `next'; if `next'
- * alone is, it lies beyond the old `end', and the states were read before any of the new run showed. Records are never
- * unmapped (meta.c), so a stale pointer to one can be followed, and TURNS tells. */
+ * alone is, it lies beyond the old `end', and the states were read before any of the new run showed. A thread that takes
+ * another block has no `end' before that is OPEN: the block may be the one that it had, and the old `end' beyond all of it.
+ * Records are never unmapped (meta.c), so a stale pointer to one can be followed, and TURNS tells. */
 __attribute__((no_sanitize("address", "thread"))) bool gcdune_thread_reserve(uint32_t index, uint32_t turns,
 									     unsigned *begin, unsigned *end)
 {
