@@ -158,6 +158,7 @@ static void give_back(void)
 	}
 }
 
+/* Alone, when it returns. */
 static void acquire(void)
 {
 	atomic_fetch_add(&waiting, 1);
@@ -172,9 +173,11 @@ static void acquire(void)
 	atomic_store_explicit(&first, 0, memory_order_relaxed);
 	pthread_mutex_unlock(&queue);
 	atomic_fetch_sub(&waiting, 1);
+	if (is_shared())
+		take_favour_back(true);
 }
 
-static bool acquire_at_once(void)
+static bool take_if_free(void)
 {
 	bool before = atomic_load_explicit(&waiting, memory_order_relaxed) != 0;
 
@@ -185,12 +188,17 @@ static bool acquire_at_once(void)
 	return true;
 }
 
-/* Most hold it for less than it takes to sleep and be woken. */
+/* Most hold it for less than it takes to sleep and be woken. Who has to wait for the favourite waits as the others do: it may hold
+ * the lock for as long as it likes, and stop the world. */
 static bool acquire_soon(void)
 {
 	for (unsigned i = 0; i < SPINS; i++) {
-		if (acquire_at_once())
-			return true;
+		if (take_if_free()) {
+			if (!is_shared() || take_favour_back(false))
+				return true;
+			give_back();
+			return false;
+		}
 		__builtin_ia32_pause();
 	}
 	return false;
@@ -234,25 +242,15 @@ static __attribute__((noinline)) void wait_for_cycle(void)
 
 void gcdune_cycle_lock(void)
 {
-	if (!gcdune_cycle_locked_here() && !take_favour()) {
-		if (!acquire_soon())
-			wait_for_cycle();
-		if (is_shared())
-			take_favour_back(true);
-	}
+	if (!gcdune_cycle_locked_here() && !take_favour() && !acquire_soon())
+		wait_for_cycle();
 	depth++;
 }
 
 bool gcdune_cycle_trylock(void)
 {
-	if (!gcdune_cycle_locked_here() && !take_favour()) {
-		if (!acquire_soon())
-			return false;
-		if (is_shared() && !take_favour_back(false)) {
-			give_back();
-			return false;
-		}
-	}
+	if (!gcdune_cycle_locked_here() && !take_favour() && !acquire_soon())
+		return false;
 	depth++;
 	return true;
 }

@@ -86,6 +86,77 @@ static void often(size_t n)
 	CHECK_EQ(calls, sum);
 }
 
+/* The favoured thread collects with the lock held, while one waits for the lock, whose stack is looked at from where it waits, and
+ * another tries it, as who leaves a blocking region does: neither may take itself for the owner and run on. */
+static _Atomic int quiet; /* who is */
+static volatile int be_quiet;
+static const size_t COLLECTIONS = 3;
+
+static void may_be_quiet(void)
+{
+	if (!be_quiet)
+		return;
+	quiet++;
+	while (be_quiet)
+		sched_yield();
+	quiet--;
+}
+
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
+static void *leaves(void *arg)
+{
+	for (; !stop; may_be_quiet())
+		gcdune_blocking_call(nothing, NULL);
+	return arg;
+}
+
+static void *holds(void *arg)
+{
+	for (uint64_t id = 0; !stop; id++, may_be_quiet()) {
+		struct target *volatile target = target_new(id);
+
+		CHECK(gcdune_locked_call(nested, arg) == arg);
+		TARGET_CHECK(target, id);
+	}
+	return NULL;
+}
+
+static void *collects(void *arg)
+{
+	be_quiet = 0;
+	for (size_t i = 0; i < COLLECTIONS; i++) {
+		gcdune_collect();
+		KEEP_ALIVE(target_new(i));
+	}
+	return arg;
+}
+
+static void waits_meanwhile(void)
+{
+	pthread_t waits, tries;
+
+	inside = 1;
+	stop = 0;
+	waits = thread_start(holds, NULL);
+	tries = thread_start(leaves, NULL);
+	for (size_t i = 0; i < rounds(500, 20); i++) {
+		be_quiet = 1;
+		while (quiet < 2)
+			sleep_ms(1);
+		for (size_t n = 0; n < 17000; n++)
+			gcdune_locked_call(nested, NULL);
+		gcdune_locked_call(collects, NULL);
+	}
+	stop = 1;
+	pthread_join(waits, NULL);
+	pthread_join(tries, NULL);
+	inside = 0;
+}
+
 static void forks(void)
 {
 	inside = 1;
@@ -106,6 +177,7 @@ int main(void)
 {
 	size_t n = rounds(30000000, 300000);
 
+	waits_meanwhile();
 	often(n);
 	forks();
 	pid_t pid = fork();
