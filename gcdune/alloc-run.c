@@ -102,8 +102,6 @@ static bool next_block(struct gcdune_run *run, unsigned kind, unsigned cls)
 	if (run->block != GCDUNE_NO_BLOCK)
 		gcdune_block_close(run->block);
 	run->block = GCDUNE_NO_BLOCK;
-	/* It may become the open block again: gcdune_thread_reserve tells why. */
-	__atomic_store_n(&run->end, NULL, __ATOMIC_RELEASE);
 	uint32_t index = find_block(kind, cls);
 
 	if (index != GCDUNE_NO_BLOCK) {
@@ -145,8 +143,11 @@ static bool next_run(struct gcdune_thread *thread, struct gcdune_cursor *cursor,
 		gcdune_remark_fill(run->block, run->block + 1);
 	run->slot = (uint16_t)end;
 	/* In this order: gcdune_thread_reserve tells why. */
+	__atomic_store_n(&run->end, NULL, __ATOMIC_RELEASE);
+	__atomic_store_n(&heap->spans[run->block].turns, heap->spans[run->block].turns + 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&cursor->next, first, __ATOMIC_RELEASE);
 	__atomic_store_n(&run->end, last, __ATOMIC_RELEASE);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
 	memset(gcdune_block_states(block) + begin, heap->color, end - begin);
 	cursor->limit = first;
 	gcdune_account(thread, (int64_t)((end - begin) * size));

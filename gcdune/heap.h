@@ -106,7 +106,7 @@ struct gcdune_span {
 	uint8_t clean;	     /* free: its memory is known to be zero and to cost nothing */
 	uint8_t age;	     /* collections since its free slots began to be filled, saturating; free: see sweep.c */
 	uint8_t watch; /* GCDUNE_WATCH_*: the first writes to its pages are recorded, for all we know (remark.c) */
-	uint32_t turns; /* SMALL: changes of OPEN, counted (gcdune_thread_reserve) */
+	uint32_t turns; /* SMALL: changes of OPEN, and runs, counted (gcdune_thread_reserve) */
 };
 _Static_assert(sizeof(struct gcdune_span) == 32, "two spans to a cache line");
 

@@ -66,6 +66,8 @@ void gcdune_mark_end(bool apart)
 	heap->apart = apart;
 	heap->white = gcdune_mark_state.black;
 	heap->color = apart ? next_color() : gcdune_mark_state.black;
+	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next)
+		gcdune_thread_rewind(thread);
 	color_reserves();
 }
 

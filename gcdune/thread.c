@@ -80,15 +80,15 @@ uint32_t gcdune_thread_turns(uint32_t index)
 	return __atomic_load_n(&heap->spans[index].turns, __ATOMIC_ACQUIRE);
 }
 
-/* The caller read TURNS, then states, then asks here. If TURNS still holds, the block had one owner, or none, all the
- * while, and a slot that showed the colour either is an object or was in that owner's reserve when its state was read.
+/* The caller read TURNS, then states, then asks here. If TURNS still holds, the block had one owner with one run, or none, all
+ * the while, and a slot that showed the colour either is an object or was in that owner's reserve when its state was read.
  * `next' only grows within a run, but when what was allocated last is freed (alloc-free.c), and a thread moves it before it lets
  * anyone see the object (gcdune-inline.h): what is beyond the value read here was no one's when the caller found a pointer
- * to it, or has been freed since. Run and cursor are read in the order opposite to that in which
- * next_run writes them (first `next', then `end', then the states): if `end' is the new run's, so is `next'; if `next'
- * alone is, it lies beyond the old `end', and the states were read before any of the new run showed. A thread that takes
- * another block has no `end' before that is OPEN: the block may be the one that it had, and the old `end' beyond all of it.
- * Records are never unmapped (meta.c), so a stale pointer to one can be followed, and TURNS tells. */
+ * to it, or has been freed since. next_run writes no `end', then TURNS, `next', `end', and the states last; here they are read
+ * the other way about. Who has read the new TURNS finds no `end', or that of the new run and then its `next'; who has read the old
+ * and finds anything of the new run, finds that TURNS has changed. It does not matter where the new run lies: a thread may take
+ * the block again that it has just filled, and begins at the beginning of one after a collection. Records are never unmapped
+ * (meta.c), so a stale pointer to one can be followed, and TURNS tells. */
 __attribute__((no_sanitize("address", "thread"))) bool gcdune_thread_reserve(uint32_t index, uint32_t turns,
 									     unsigned *begin, unsigned *end)
 {
@@ -139,6 +139,28 @@ void gcdune_thread_color(struct gcdune_thread *thread, uint8_t color)
 		/* What will be allocated here is not marked, but makes the block one with something in it. */
 		if (color && heap->blocks[run->block].color != heap->black)
 			heap->blocks[run->block].color = color;
+	}
+}
+
+/* [next, limit) stays: the thread may have been stopped between the load and the store of `next'. */
+void gcdune_thread_rewind(struct gcdune_thread *thread)
+{
+	EACH_RUN(thread, cache, kind, cls)
+	{
+		struct gcdune_run *run = &cache->runs[cls];
+		char *limit = cache->cursors[cls].limit;
+
+		if (run->block == GCDUNE_NO_BLOCK || !run->end)
+			continue;
+		struct gcdune_block *block = &heap->blocks[run->block];
+		size_t begin = ((uintptr_t)limit - gcdune_block_address(run->block)) / gcdune_classes[cls].size;
+
+		memset(gcdune_block_states(block) + begin, GCDUNE_COLOR_FREE,
+		       (size_t)(run->end - limit) / gcdune_classes[cls].size);
+		thread->allocated -= run->end - limit;
+		run->end = limit;
+		run->slot = 0;
+		heap->spans[run->block].clean = 0;
 	}
 }
 

@@ -124,6 +124,9 @@ struct gcdune_cache *gcdune_thread_cache(struct gcdune_thread *thread, unsigned 
 /* World stopped: what THREAD has taken but not used gets COLOR, so that it stays the thread's. Slots on its lists of freed
  * ones go back to their blocks. */
 void gcdune_thread_color(struct gcdune_thread *thread, uint8_t color);
+/* World stopped, after marking: THREAD goes on at the beginning of its open blocks, among what has died there, when it has used
+ * up what is cleared already. So a size of which few objects are made does not come to touch all of a block. */
+void gcdune_thread_rewind(struct gcdune_thread *thread);
 /* The slots of block INDEX that its owner has in reserve: [*begin, *end) carry the colour of new objects but are none,
  * and hold whatever lay there. Any thread, also while the owner runs: true only if nothing that mattered has changed
  * since the caller, with TURNS from gcdune_thread_turns, looked at the states of slots. */
