@@ -33,6 +33,8 @@ static size_t leasts = 1;
 /* What the heap holds beyond the share shrinks with this time constant: memory that was needed a moment ago is likely
  * to be needed again, memory that was needed a minute ago is not. */
 static const uint64_t DECAY_NS = 10000000000u;
+/* And by no less than this in that time: so much costs little to ask for again. */
+static const size_t SOON = (size_t)40 << 20;
 enum { LEAF_SHARE = 4 };
 /* A free block that is so old (sweep.c) is not needed soon. */
 enum { OLD = 3 };
@@ -80,8 +82,10 @@ static size_t budget(bool concurrent)
 	size_t held = (heap->blocks_used + heap->blocks_dirty) << GCDUNE_BLOCK_SHIFT;
 
 	uint64_t now = gcdune_os_now(), since = MIN(now - goal_at, DECAY_NS);
+	size_t beyond_least = goal - MIN(goal, least),
+	       less = (size_t)((double)MAX(beyond_least, SOON) * (double)since / (double)DECAY_NS);
 
-	goal = goal > least ? goal - (size_t)((double)(goal - least) * (double)since / (double)DECAY_NS) : least;
+	goal = MAX(goal - MIN(goal, less), least);
 	goal_at = now;
 	/* A part of what is held beyond is left out: slots of sizes that no one asks for, and, if the program runs on
 	 * when the cycle begins, what it takes before the sweep has come by. */
