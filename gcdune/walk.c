@@ -45,10 +45,12 @@ static void walk(const uint8_t colors[3], gcdune_walk_fn fn, void *arg)
 		const uint8_t *states = gcdune_block_states(block);
 		size_t size = block->granules ? block->granules * GCDUNE_GRANULE : heap->spans[i].bytes;
 
-		for (unsigned slot = 0; slot < block->nslots; slot++)
-			if ((states[slot] == colors[0] || states[slot] == colors[1] || states[slot] == colors[2]) &&
-			    (slot < begin || slot >= end))
+		for (unsigned slot = 0; slot < block->nslots; slot++) {
+			uint8_t state = __atomic_load_n(&states[slot], __ATOMIC_RELAXED);
+
+			if ((state == colors[0] || state == colors[1] || state == colors[2]) && (slot < begin || slot >= end))
 				fn((char *)gcdune_block_address(i) + slot * size, size, block->kind, arg);
+		}
 	}
 }
 

@@ -32,8 +32,11 @@ int main(void)
 	if (error)
 		return p.reason[0] ? 0 : 1;
 	static char page[8192];
-	if (dune_enter() || !dune_is_active())
+	error = dune_enter();
+	if (error || !dune_is_active()) {
+		fprintf(stderr, "dune_enter: %d, and %s\n", error, dune_is_active() ? "active" : "not active");
 		return 2;
+	}
 	dune_dirty_take(page, sizeof(page), 0);
 	page[5000] = 1;
 	return dune_dirty_take(page, sizeof(page), 0) >= 1 ? 0 : 3;

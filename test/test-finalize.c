@@ -21,13 +21,17 @@ static void count_call(void *object, void *data)
 	called[t->id]++;
 }
 
+/* Something may have held an object for a while, as a word on a stack does. Its call comes later. */
+static bool late[COUNT];
+
 static void expect_calls(unsigned times)
 {
 	size_t as_expected = 0;
 
 	for (size_t i = 0; i < COUNT; i++) {
-		CHECKF(called[i] <= times, "finalizer %zu was called %u times, expected %u", i, called[i], times);
+		CHECKF(called[i] <= times + late[i], "finalizer %zu was called %u times, expected %u", i, called[i], times);
 		as_expected += called[i] == times;
+		late[i] = called[i] < times + late[i];
 	}
 	CHECKF(as_expected >= COUNT - COUNT / 20, "%zu of %d finalizers were called", as_expected, COUNT);
 	memset(called, 0, sizeof(called));
