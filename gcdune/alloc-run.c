@@ -2,8 +2,8 @@
  * a critical section, so that a collection sees cursor, run and slot states agree.
  *
  * A thread takes slots from its cursor until the cleared piece ends, then clears the next piece of its run, then finds
- * the next run in its open block, then takes another block: from the sweep list of its kind and class, or a free one,
- * or by growing. Only the last needs heap.lock.
+ * the next run in its open block (after a collection from the beginning of that again: gcdune_thread_rewind), then takes
+ * another block: from the sweep list of its kind and class, or a free one, or by growing. Only the last needs heap.lock.
  *
  * A slot carries the current colour from the moment its run is found (gcdune_sweep_run) and so is live to everyone
  * else. */

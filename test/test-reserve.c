@@ -20,8 +20,7 @@ static void *ask(void *arg)
 	for (; !stop; asked++) {
 		void *object = shown;
 
-		if (object && gcdune_base(object) != object)
-			check_fail(__FILE__, __LINE__, "%p, which was just allocated, is no object", object);
+		CHECKF(!object || gcdune_base(object) == object, "%p, which was just allocated, is no object", object);
 	}
 	*(size_t *)arg = asked;
 	return NULL;
