@@ -12,6 +12,8 @@ enum { SIZE = 16 };
 
 ROOT void *_Atomic shown;
 static _Atomic int stop;
+static _Atomic size_t collections;
+static const size_t ENOUGH = 100000;
 
 static void *ask(void *arg)
 {
@@ -30,7 +32,7 @@ static void *ask(void *arg)
 static void *collect(void *arg)
 {
 	(void)arg;
-	while (!stop)
+	for (; !stop; collections++)
 		gcdune_collect();
 	return NULL;
 }
@@ -42,7 +44,8 @@ int main(void)
 	CHECK_EQ(gcdune_init(), 0);
 	pthread_t asks = thread_start(ask, &asked), collects = thread_start(collect, NULL);
 
-	for (size_t i = 0; i < rounds(4000, 200); i++)
+	/* How many collections that makes is up to the scheduler. */
+	for (size_t i = 0; i < rounds(4000, 200) && collections < ENOUGH; i++)
 		for (int n = 0; n < 5000; n++)
 			shown = gcdune_alloc(SIZE);
 	stop = 1;
