@@ -38,7 +38,9 @@ static void make_small(uint32_t index, unsigned kind, unsigned cls, uint32_t sta
 		.kind = (uint8_t)kind,
 		.use = GCDUNE_USE_NONE,
 		.flags = (uint8_t)((cls > GCDUNE_SIZES ? GCDUNE_BLOCK_EXACT : 0) |
-				   (heap->kinds[kind].scan == GCDUNE_SCAN_WORDS ? GCDUNE_BLOCK_WORDS : 0)),
+				   (heap->kinds[kind].scan == GCDUNE_SCAN_WORDS  ? GCDUNE_BLOCK_WORDS
+				    : heap->kinds[kind].scan == GCDUNE_SCAN_NONE ? GCDUNE_BLOCK_LEAF
+										 : 0)),
 	};
 	heap->spans[index].cls = (uint8_t)cls;
 	__atomic_store_n(&block->use, GCDUNE_USE_SMALL, __ATOMIC_RELEASE);

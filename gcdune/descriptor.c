@@ -238,7 +238,7 @@ int gcdune_kind_concurrent(gcdune_kind kind)
 
 /* ---- Displacements: offsets, up to the largest small object, at which a pointer in the heap counts ---- */
 
-_Atomic uint8_t gcdune_displacements[GCDUNE_SMALL_MAX / 8];
+_Atomic uint8_t gcdune_displacements[GCDUNE_SMALL_MAX / 8] = {1};
 
 int gcdune_displacement_add(size_t offset)
 {

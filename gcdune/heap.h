@@ -77,6 +77,7 @@ enum {
 	GCDUNE_BLOCK_LISTED = 2,   /* on the sweep list of its kind and class */
 	GCDUNE_BLOCK_EXACT = 8,	   /* its objects fill their slots */
 	GCDUNE_BLOCK_WORDS = 16,   /* small objects, every word of which may be a pointer */
+	GCDUNE_BLOCK_LEAF = 32,	   /* small objects, in which no word is one */
 	GCDUNE_BLOCK_OVERFLOW = 4, /* holds a marked object whose scan was cut short (worklist.h) */
 };
 

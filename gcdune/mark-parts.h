@@ -1,4 +1,4 @@
-/* mark-parts.h - what mark.c, mark-loop.c, mark-help.c and mark-roots.c share. No one else includes it. */
+/* mark-parts.h - what mark.c, mark-loop.c, mark-wide.c, mark-object.c, mark-help.c and mark-roots.c share. No one else includes it. */
 #ifndef GCDUNE_MARK_PARTS_H
 #define GCDUNE_MARK_PARTS_H
 
@@ -12,6 +12,7 @@ struct gcdune_mark_state {
 	bool stopped;		/* the world is: this is the pause */
 	_Atomic bool enough;	/* `until' has come: markers put down what they have */
 	_Atomic uint64_t until; /* when marking in a stop is given up; 0: it is not */
+	bool wide;		/* mark-wide.c's loop is used */
 };
 extern struct gcdune_mark_state gcdune_mark_state __attribute__((visibility("hidden")));
 
@@ -35,6 +36,25 @@ void gcdune_mark_loop_some(struct gcdune_marker *m, unsigned some, uint64_t begi
 /* Marks what is in the queue, until that is empty. */
 void gcdune_mark_loop_queue(struct gcdune_marker *m);
 
+/* ---- mark-wide.c ---- */
+
+bool gcdune_mark_wide_works(void);
+/* The same as gcdune_mark_loop. */
+void gcdune_mark_loop_wide(struct gcdune_marker *m);
+
+/* Those of the words that could be addresses in the heap, or of its end, in their order. FOUND has room for all, and eight
+ * more. How many. */
+size_t gcdune_mark_find_wide(const uintptr_t *word, size_t words, uintptr_t *found);
+
+/* ---- mark-object.c ---- */
+
+/* Scans the slice's first page and leaves the rest on the stack in halves, for others to take. */
+void gcdune_mark_slice(struct gcdune_marker *m, uint64_t entry);
+/* A slot whose STATE is young, or that of a key. False: it is not to be marked. */
+bool gcdune_mark_odd(struct gcdune_marker *m, const struct gcdune_ref *ref, uint8_t state);
+/* After some objects: does M follow a list that the program appends to? */
+void gcdune_mark_look_for_chase(struct gcdune_marker *m);
+
 /* ---- mark-help.c ---- */
 
 /* A cycle begins, in which no one has helped yet. */
@@ -43,6 +63,13 @@ void gcdune_mark_help_begin(void);
 void gcdune_mark_help_after_fork(void);
 
 /* ---- Pushing ---- */
+
+/* What the compiler cannot see through it does not turn into a branch. */
+static inline size_t gcdune_opaque(size_t number)
+{
+	__asm__("" : "+r"(number));
+	return number;
+}
 
 static inline bool gcdune_marker_has_room(struct gcdune_marker *m, size_t entries)
 {

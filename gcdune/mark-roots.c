@@ -26,18 +26,35 @@ static void check_root(uintptr_t address, const uintptr_t *word)
 		     gcdune_roots_place(), (void *)ref.object, ref.block->kind, gcdune_ref_size(&ref));
 }
 
+/* A word that may be an address in the heap, or of its end. */
+static void push_root(struct gcdune_marker *m, uintptr_t word)
+{
+	gcdune_marker_push(m, word | GCDUNE_ENTRY_ROOT);
+	if (gcdune_mark_may_end(word))
+		gcdune_marker_push(m, (word - 1) | GCDUNE_ENTRY_ROOT);
+}
+
 __attribute__((no_sanitize("address", "thread"))) void gcdune_mark_root_range(struct gcdune_marker *m, uintptr_t begin,
 									      uintptr_t end)
 {
 	const uintptr_t *word = (const uintptr_t *)((begin + 7) & ~(uintptr_t)7),
 			*last = (const uintptr_t *)(end & ~(uintptr_t)7);
+	enum { PIECE = 256 };
 	uintptr_t base = heap->base;
 	size_t size = heap->size;
 
 	while (word < last) {
-		const uintptr_t *stop = last - word > 256 ? word + 256 : last;
+		const uintptr_t *stop = last - word > PIECE ? word + PIECE : last;
 
 		m->source = NULL;
+		if (gcdune_mark_state.wide && !gcdune_mark_check_roots) {
+			uintptr_t found[PIECE + 8];
+			size_t n = gcdune_mark_find_wide(word, (size_t)(stop - word), found);
+
+			for (size_t i = 0; i < n; i++)
+				push_root(m, found[i]);
+			word = stop;
+		}
 		for (; word < stop; word++) {
 			/* Most words are no address: no branch for each of these. One past the last block counts. */
 			while (stop - word >= 4 && !((word[0] - base <= size) | (word[1] - base <= size) |
@@ -45,18 +62,16 @@ __attribute__((no_sanitize("address", "thread"))) void gcdune_mark_root_range(st
 				word += 4;
 			if (word >= stop)
 				break;
-			uintptr_t w = *word;
+			uintptr_t w = *(const volatile uintptr_t *)word; /* the program may write it just now */
 
 			if (w - base > size)
 				continue;
-			if (__builtin_expect(gcdune_mark_check_roots, 0))
+			if (__builtin_expect(gcdune_mark_check_roots, 0)) {
 				check_root(w, word);
-			gcdune_marker_push(m, w | GCDUNE_ENTRY_ROOT);
-			if (!gcdune_mark_may_end(w))
-				continue;
-			if (__builtin_expect(gcdune_mark_check_roots, 0))
-				check_root(w - 1, word);
-			gcdune_marker_push(m, (w - 1) | GCDUNE_ENTRY_ROOT);
+				if (gcdune_mark_may_end(w))
+					check_root(w - 1, word);
+			}
+			push_root(m, w);
 		}
 		/* Roots must not pile up: large ranges of them are marked from as they are read. But in the pause that
 		 * begins a cycle nothing is marked. */

@@ -1,11 +1,13 @@
 /* mark.c - owns the colours while the heap is marked, and the marker of the thread that collects: a cycle's beginning, its
  * end, and marking in between until nothing is left. Called by cycle.c, and by roots.c, remark.c, ephemeron.c,
- * finalize-cycle.c and walk.c, which ask what is marked or mark on from what they pushed. Its parts are mark-loop.c, what
- * every marker does; mark-help.c, who else marks; mark-roots.c, what is pushed to begin with.
+ * finalize-cycle.c and walk.c, which ask what is marked or mark on from what they pushed. Its parts are mark-loop.c and
+ * mark-wide.c, what every marker does (mark-burst.h); mark-object.c, what it does with objects that are not plain;
+ * mark-help.c, who else marks; mark-roots.c, what is pushed to begin with.
  *
  * The invariant that verify.c checks: when marking is over, a black object points to no white one. */
 #include "mark-parts.h"
 
+#include "options.h"
 #include "os.h"
 #include "roots.h"
 #include "sweep.h"
@@ -19,6 +21,7 @@ uintptr_t gcdune_mark_epoch;
 
 int gcdune_mark_init(void)
 {
+	gcdune_mark_state.wide = gcdune_options.wide && gcdune_mark_wide_works();
 	if (gcdune_worklist_init() || !gcdune_marker_init(&gcdune_mark_main))
 		return -1;
 	return 0;
@@ -80,7 +83,7 @@ void gcdune_mark_abandon(void)
 	while (gcdune_marker_below(m))
 		;
 	m->top = m->segment->entries;
-	m->head = m->tail = 0;
+	m->count[0] = m->count[1] = 0;
 	m->ephemerons = NULL;
 	gcdune_mark_ephemerons = NULL;
 	gcdune_mark_overflowed = gcdune_roots_overflowed = false;

@@ -1,12 +1,12 @@
-/* mark.h - marking: from what has been pushed to everything reachable from it (mark.c, mark-loop.c, mark-help.c,
- * mark-roots.c). Used by cycle.c, remark.c, roots.c and its parts, finalize-cycle.c, walk.c and verify.c. */
+/* mark.h - marking: from what has been pushed to everything reachable from it (mark.c, mark-loop.c, mark-wide.c,
+ * mark-object.c, mark-help.c, mark-roots.c). Used by cycle.c, remark.c, roots.c and its parts, finalize-cycle.c, walk.c and verify.c. */
 #ifndef GCDUNE_MARK_H
 #define GCDUNE_MARK_H
 
 #include "heap.h"
 #include "worklist.h"
 
-#define GCDUNE_QUEUE 32 /* power of two */
+#define GCDUNE_BURST 32
 
 struct gcdune_ephemeron {
 	void *key, *value;
@@ -22,8 +22,9 @@ struct gcdune_marker {
 	struct gcdune_block *source;	/* of the object being scanned; NULL: a root */
 	uint8_t white, young, black;
 	bool assist; /* a thread of the program that must not stay long */
-	unsigned head, tail; /* of the queue, counting on */
-	struct gcdune_ref queue[GCDUNE_QUEUE];
+	unsigned half; /* of the queue, that is filled next; what is in it is visited first */
+	unsigned count[2];
+	struct gcdune_ref queue[2][GCDUNE_BURST];
 	uint64_t bytes, objects; /* marked; of the bytes, those of leaf objects: */
 	uint64_t leaf_bytes, young_bytes;
 	uint64_t young_seen; /* young_bytes a moment ago */
@@ -123,9 +124,8 @@ extern _Atomic uint8_t gcdune_displacements[GCDUNE_SMALL_MAX / 8] __attribute__(
 
 static inline bool gcdune_displacement_valid(size_t offset)
 {
-	return offset == 0 ||
-	       (offset < GCDUNE_SMALL_MAX &&
-		atomic_load_explicit(&gcdune_displacements[offset / 8], memory_order_relaxed) >> (offset % 8) & 1);
+	return offset < GCDUNE_SMALL_MAX && /* 0 is in the table: where pointers carry tags, it is as likely as not */
+	       atomic_load_explicit(&gcdune_displacements[offset / 8], memory_order_relaxed) >> (offset % 8) & 1;
 }
 /* Where a typed object keeps its layout. */
 gcdune_layout *gcdune_layout_of(void *object);

@@ -25,6 +25,7 @@ struct gcdune_options gcdune_options = {
 	.hugepages = GCDUNE_HUGE_AUTO,
 	.release = 1,
 	.dirty = "auto",
+	.wide = 1,
 };
 
 enum type { FLAG, LEVEL, COUNT, NUMBER, SIZE, PERCENT, SIGNAL, HUGE_PAGES, MODE, SOURCE, TEXT };
@@ -59,6 +60,7 @@ static const struct option {
 	{"malloc", TEXT, &gcdune_options.malloc, true, "free, collect or leak"},
 	{"leak_report", TEXT, &gcdune_options.leak_report, false, "a file name"},
 	{"release", FLAG, &gcdune_options.release, false, "on or off"},
+	{"wide", FLAG, &gcdune_options.wide, true, "on or off"},
 };
 
 static const char *const source_names[] = {"auto", "uffd", "softdirty", "mprotect", "dune", "dune-fault", "always"};

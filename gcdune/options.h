@@ -32,6 +32,7 @@ struct gcdune_options {
 	int signal;
 	int hugepages;
 	int release;
+	int wide;
 };
 
 extern struct gcdune_options gcdune_options __attribute__((visibility("hidden")));

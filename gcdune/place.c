@@ -5,7 +5,7 @@
  * lets the program run after each third of a millisecond.
  *
  * All of it is a guess that may be wrong at any time: the table is written and read without order, and decides only where
- * and when threads run. Callers: alloc.c, collector.c and stop.c say where the program is; collector.c, mark-loop.c,
+ * and when threads run. Callers: alloc.c, collector.c and stop.c say where the program is; collector.c, mark-burst.h,
  * sweep.c and the like look. */
 #include "place.h"
 

@@ -1,5 +1,5 @@
 /* remark.c - scans again what was written after it was marked. Which blocks are tracked for writes is remark-arm.c's. Callers:
- * cycle.c, and mark-loop.c for the ranges that gcdune_remark_push leaves to the markers.
+ * cycle.c, and mark-burst.h for the ranges that gcdune_remark_push leaves to the markers.
  *
  * The safety argument of the whole cycle. A white or young object that is reachable when the world is stopped for the
  * pause was missed because no marker read the words that hold its address now. Such a word is in a register, on a stack,
@@ -32,6 +32,7 @@
  * time all marked objects are scanned (WATCH_WHOLE), after it has been armed. ARMED is a hint as to what a fault would
  * cost, but it is set only with the page clean, or reporting: whatever makes a page clean (arm, remark-arm.c) sets WHOLE too,
  * or scans the page (take). */
+#include "mark-parts.h"
 #include "remark-parts.h"
 
 #include <string.h>
@@ -136,11 +137,16 @@ static __attribute__((no_sanitize("address", "thread"))) void scan_part(struct g
 	const uintptr_t *word = (const uintptr_t *)from, *end = (const uintptr_t *)to;
 	const uintptr_t base = heap->base;
 	const size_t size = heap->size;
-	uintptr_t words[BATCH];
+	uintptr_t words[BATCH + 8];
 
 	while (word < end) {
 		const uintptr_t *stop = end - word > BATCH ? word + BATCH : end;
 		unsigned candidates = 0;
+
+		if (gcdune_mark_state.wide) {
+			candidates = (unsigned)gcdune_mark_find_wide(word, (size_t)(stop - word), words);
+			word = stop;
+		}
 
 		/* Without a branch: whether a word is an address is anyone's guess. */
 		for (; word < stop; word++) {
@@ -165,16 +171,24 @@ __attribute__((no_sanitize("address", "thread"))) void gcdune_remark_root_range(
 	}
 	m->source = NULL;
 	while (word < end) {
-		unsigned candidates = 0;
+		const uintptr_t *stop = end - word > BATCH / 2 ? word + BATCH / 2 : end;
+		uintptr_t found[BATCH / 2 + 8];
+		unsigned n = 0, candidates = 0;
 
-		for (; word < end && candidates <= BATCH - 2; word++) {
+		if (gcdune_mark_state.wide) {
+			n = (unsigned)gcdune_mark_find_wide(word, (size_t)(stop - word), found);
+			word = stop;
+		}
+		for (; word < stop; word++) {
 			uintptr_t w = *word;
 
-			if (w - heap->base > heap->size)
-				continue;
-			words[candidates++] = w;
-			if (gcdune_mark_may_end(w))
-				words[candidates++] = w - 1;
+			found[n] = w;
+			n += w - heap->base <= heap->size;
+		}
+		for (unsigned i = 0; i < n; i++) {
+			words[candidates++] = found[i];
+			if (gcdune_mark_may_end(found[i]))
+				words[candidates++] = found[i] - 1;
 		}
 		push_unmarked(m, words, candidates, GCDUNE_ENTRY_ROOT);
 	}
