@@ -265,6 +265,16 @@ static bool remark(bool concurrent, bool minor, uint64_t bound)
 	return over;
 }
 
+/* Whether finalizers and links of a collection of a stopped program can be seen to within BOUND, if there is one; *LOOKED: what
+ * is dead of them is known now. */
+static bool finalizers_fit(uint64_t bound, bool *looked)
+{
+	if (!bound)
+		return true;
+	*looked = worked() + gcdune_finalize_takes() >= bound / 2;
+	return !*looked || worked() + gcdune_finalize_takes_now() < bound;
+}
+
 /* A pause that takes longer than half the goal is given up, and becomes one more look at the stacks: the program had made more
  * since the last one than was thought, or a list that was found takes that long to follow. Not for ever. */
 enum { GIVE_UP_MOST = 4 };
@@ -275,6 +285,7 @@ __attribute__((noinline)) bool gcdune_cycle_one(enum gcdune_cycle_reason reason,
 						uint64_t bound)
 {
 	unsigned tries = 0;
+	bool looked = false; /* finalizers and links that may have to be seen to are known */
 	uint64_t cut = 0; /* what the first part of the pause took, if it was cut in two (finalize-cycle.c) */
 	enum { BEGIN, ARM, FLIP, MARK, PRECLEAN, STOP, REMARK, FINALIZE, VERIFY, END, SWEEP, OVER } phase = BEGIN;
 	struct gcdune_marked marked = {0};
@@ -287,7 +298,8 @@ __attribute__((noinline)) bool gcdune_cycle_one(enum gcdune_cycle_reason reason,
 		switch (phase) {
 		case BEGIN:
 			last_ns = gcdune_os_now();
-			gcdune_mark_prepare();
+			/* A minor stop is short; a helper that finds no processor would make it longer by milliseconds. */
+			gcdune_mark_prepare(minor && !concurrent);
 			gcdune_sweep_old_colors();
 			phase = concurrent ? ARM : STOP;
 			break;
@@ -351,7 +363,8 @@ __attribute__((noinline)) bool gcdune_cycle_one(enum gcdune_cycle_reason reason,
 				bound = tries < GIVE_UP_MOST && gcdune_dirty_rearms() ?
 						(uint64_t)gcdune_options.pause_goal * 500 + gcdune_remark_look() : 0;
 			phase = FINALIZE;
-			if (remark(concurrent, minor, bound) && (concurrent || !bound || worked() + gcdune_finalize_takes() < bound)) {
+			looked = concurrent;
+			if (remark(concurrent, minor, bound) && (concurrent || finalizers_fit(bound, &looked))) {
 				if (!concurrent || cut || !gcdune_dirty_rearms() || !gcdune_finalize_begin())
 					break;
 				phase_over(GCDUNE_PHASE_FINALIZE);
@@ -367,13 +380,14 @@ __attribute__((noinline)) bool gcdune_cycle_one(enum gcdune_cycle_reason reason,
 				phase = PRECLEAN;
 			} else {
 				gcdune_mark_abandon();
+				gcdune_finalize_abandon();
 				gcdune_form_abandoned(minor);
 				resume(reason, GCDUNE_STOP_NOTHING);
 				return false;
 			}
 			break;
 		case FINALIZE:
-			gcdune_finalize_cycle(concurrent);
+			gcdune_finalize_cycle(looked);
 			if (gcdune_walk_hook)
 				gcdune_walk_hook();
 			phase_over(GCDUNE_PHASE_FINALIZE);

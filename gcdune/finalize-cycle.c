@@ -23,6 +23,7 @@
 #include "mark.h"
 #include "options.h"
 #include "os.h"
+#include "remark.h"
 
 static struct gcdune_finalize_tables *const tables = &gcdune_finalize_tables;
 static struct gcdune_finalize_ready *const ready = &gcdune_finalize_ready;
@@ -109,7 +110,7 @@ static void queue_dead(enum gcdune_finalize_order low, enum gcdune_finalize_orde
 	size_t queued = ready->count;
 	unsigned n = 0;
 
-	GCDUNE_EACH_SUSPECT(GCDUNE_SUSPECT_FINALIZER, entry, GCDUNE_FINALIZE_OF_KEY)
+	GCDUNE_EACH_SUSPECT(GCDUNE_SUSPECT_FINALIZER, entry, GCDUNE_FINALIZE_OF_CONTENTS)
 	{
 		enum gcdune_finalize_order order = order_of(entry);
 
@@ -129,6 +130,7 @@ static void queue_dead(enum gcdune_finalize_order low, enum gcdune_finalize_orde
 		if (gcdune_finalize_queue(entry))
 			gcdune_finalize_remove(GCDUNE_SUSPECT_FINALIZER, entry);
 	}
+	gcdune_finalize_keep_suspects(GCDUNE_SUSPECT_FINALIZER);
 	for (size_t i = queued; i < ready->count; i++)
 		gcdune_mark_object(ready->items[ready->first + i].object);
 	gcdune_mark_drain();
@@ -137,9 +139,13 @@ static void queue_dead(enum gcdune_finalize_order low, enum gcdune_finalize_orde
 /* Of the rest, those are suspects still that lie in something dead. */
 static void clear_links(unsigned which)
 {
+	enum { MANY_LINKS = 64 };
 	struct gcdune_table *table = gcdune_finalize_table(which);
 	struct gcdune_suspects *s = &gcdune_finalize_suspects[which];
 	size_t kept = 0;
+
+	if (s->count >= MANY_LINKS)
+		gcdune_remark_open_links();
 
 	GCDUNE_EACH_SUSPECT(which, entry, GCDUNE_FINALIZE_OF_TARGET)
 	{

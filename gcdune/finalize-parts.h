@@ -65,13 +65,16 @@ static inline size_t gcdune_finalize_suspect_limit(unsigned which)
 }
 
 /* The entries that may concern something dead; while walking, that one may be removed. What will be ASKED of them: whether
- * the key is dead (a finalizer's object, what a link lies in), or what a link points to. */
-enum gcdune_finalize_asked { GCDUNE_FINALIZE_OF_KEY, GCDUNE_FINALIZE_OF_TARGET };
+ * the key is dead (a finalizer's object, what a link lies in), or what a link points to; or what the key contains. */
+enum gcdune_finalize_asked { GCDUNE_FINALIZE_OF_KEY, GCDUNE_FINALIZE_OF_TARGET, GCDUNE_FINALIZE_OF_CONTENTS };
 struct gcdune_entry *gcdune_finalize_suspect_at(unsigned which, size_t i, enum gcdune_finalize_asked asked);
 
 #define GCDUNE_EACH_SUSPECT(which, entry, asked)                                                                       \
 	for (size_t i_ = 0; i_ < gcdune_finalize_suspect_limit(which); i_++)                                           \
 		for (struct gcdune_entry *entry = gcdune_finalize_suspect_at(which, i_, asked); entry; entry = NULL)
+
+/* Forgets those that have been removed. */
+void gcdune_finalize_keep_suspects(unsigned which);
 
 /* From the table, but for what can be left for gcdune_finalize_remove_hidden. World stopped. */
 void gcdune_finalize_remove(unsigned which, struct gcdune_entry *entry);

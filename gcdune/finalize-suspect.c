@@ -13,11 +13,17 @@
 
 #include "mark.h"
 #include "os.h"
+#include "remark.h"
 
 static struct gcdune_finalize_tables *const tables = &gcdune_finalize_tables;
 
 struct gcdune_suspects gcdune_finalize_suspects[GCDUNE_SUSPECTS];
 static struct gcdune_suspects *const suspects = gcdune_finalize_suspects;
+
+struct gcdune_table *gcdune_finalize_table(unsigned which)
+{
+	return which == GCDUNE_SUSPECT_FINALIZER ? &tables->finalizers : &tables->links[which - GCDUNE_SUSPECT_SHORT];
+}
 
 static void suspect(unsigned which, uint32_t index)
 {
@@ -36,11 +42,8 @@ static void suspect(unsigned which, uint32_t index)
 		s->capacity = capacity;
 	}
 	s->indices[s->count++] = index;
-}
-
-struct gcdune_table *gcdune_finalize_table(unsigned which)
-{
-	return which == GCDUNE_SUSPECT_FINALIZER ? &tables->finalizers : &tables->links[which - GCDUNE_SUSPECT_SHORT];
+	if (which != GCDUNE_SUSPECT_FINALIZER)
+		gcdune_remark_note_link(gcdune_finalize_table(which)->entries[index].key);
 }
 
 void gcdune_finalize_changed(unsigned which, const struct gcdune_entry *entry)
@@ -120,6 +123,8 @@ bool gcdune_finalize_look_again(size_t worth)
 			for (size_t k = i; k < i + GCDUNE_FINALIZE_PIECE && k < s->count; k++) {
 				const struct gcdune_entry *entry = &entries[s->indices[k]];
 
+				if (k + 2 * GCDUNE_FINALIZE_AHEAD < s->count)
+					__builtin_prefetch(&entries[s->indices[k + 2 * GCDUNE_FINALIZE_AHEAD]]);
 				if (k + GCDUNE_FINALIZE_AHEAD < s->count)
 					fetch_states(which, &entries[s->indices[k + GCDUNE_FINALIZE_AHEAD]]);
 				if (is_suspect(which, entry))
@@ -156,20 +161,50 @@ void gcdune_finalize_complete_suspects(bool looked)
 	}
 }
 
+uint64_t gcdune_finalize_takes_now(void)
+{
+	enum { FINALIZER = 45, LINK = 25 };
+
+	gcdune_finalize_complete_suspects(false);
+	return gcdune_finalize_suspect_limit(GCDUNE_SUSPECT_FINALIZER) * FINALIZER +
+	       (gcdune_finalize_suspect_limit(GCDUNE_SUSPECT_SHORT) + gcdune_finalize_suspect_limit(GCDUNE_SUSPECT_LONG)) * LINK;
+}
+
+void gcdune_finalize_abandon(void)
+{
+	gcdune_finalize_forget_suspects();
+}
+
+void gcdune_finalize_keep_suspects(unsigned which)
+{
+	struct gcdune_suspects *s = &suspects[which];
+	const struct gcdune_entry *entries = gcdune_finalize_table(which)->entries;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < s->count && !s->all; i++)
+		if (entries[s->indices[i]].key)
+			s->indices[kept++] = s->indices[i];
+	s->count = s->all ? s->count : kept;
+}
+
 struct gcdune_entry *gcdune_finalize_suspect_at(unsigned which, size_t i, enum gcdune_finalize_asked asked)
 {
 	const struct gcdune_suspects *s = &suspects[which];
 	struct gcdune_entry *entries = gcdune_finalize_table(which)->entries;
-	size_t ahead = i + GCDUNE_FINALIZE_AHEAD;
+	size_t ahead = i + GCDUNE_FINALIZE_AHEAD, limit = gcdune_finalize_suspect_limit(which);
 
-	if (ahead < gcdune_finalize_suspect_limit(which)) {
+	/* First the entry, then what it names. */
+	if (ahead + GCDUNE_FINALIZE_AHEAD < limit)
+		__builtin_prefetch(&entries[s->all ? ahead + GCDUNE_FINALIZE_AHEAD : s->indices[ahead + GCDUNE_FINALIZE_AHEAD]]);
+	if (ahead < limit) {
 		const struct gcdune_entry *then = &entries[s->all ? ahead : s->indices[ahead]];
 
+		fetch_state(then->key);
 		if (asked == GCDUNE_FINALIZE_OF_TARGET) {
 			fetch_state(then->value[0]);
 			__builtin_prefetch((void *)then->key, 1); /* to be cleared */
-		} else {
-			fetch_state(then->key);
+		} else if (asked == GCDUNE_FINALIZE_OF_CONTENTS) {
+			__builtin_prefetch((void *)then->key, 0);
 		}
 	}
 	struct gcdune_entry *entry = &entries[s->all ? i : s->indices[i]];

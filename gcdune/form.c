@@ -179,7 +179,7 @@ bool gcdune_form_beside(enum gcdune_cycle_reason reason)
 /* Estimates say nothing about a program that just now began to keep all it makes. So there is a bound, which needs nothing of
  * the future: a collection that reaches it decides nothing, and leaves all objects alive, with one colour.
  *
- * What would be marked in less time in any case is not worth it, nor is a heap in which it takes long to give all objects one
+ * What would be marked in less time in any case is not worth it, unless there are many finalizers; nor is a heap in which it takes long to give all objects one
  * colour again. */
 enum { BOUND_MADE = 4 << 20, BOUND_BLOCKS = 1024 };
 
@@ -188,7 +188,8 @@ uint64_t gcdune_form_bound(enum gcdune_cycle_reason reason, bool minor)
 	uint64_t most = longest(minor ? 0 : beside());
 
 	if (reason != GCDUNE_CYCLE_BUDGET || gcdune_options.mode != GCDUNE_MODE_AUTO ||
-	    heap->allocated + (minor ? 0 : (int64_t)weight) < BOUND_MADE || heap->blocks_used > BOUND_BLOCKS ||
+	    (heap->allocated + (minor ? 0 : (int64_t)weight) < BOUND_MADE && gcdune_finalize_takes() < most / 4) ||
+	    heap->blocks_used > BOUND_BLOCKS ||
 	    (!minor && stop_for(weight) >= most))
 		return 0;
 	return gcdune_dirty_promises() && gcdune_collector_ready() ? most / 8 * 7 : 0;

@@ -98,10 +98,11 @@ static void make_helpers(unsigned want)
 }
 
 /* Before the world is stopped: thread creation takes locks of libc's. */
-void gcdune_mark_prepare(void)
+void gcdune_mark_prepare(bool little)
 {
 	unsigned want = gcdune_options.markers;
-	bool little = heap->live_bytes < BYTES_PER_MARKER && ((size_t)heap->allocated < 4 * BYTES_PER_MARKER ||
+
+	little |= heap->live_bytes < BYTES_PER_MARKER && ((size_t)heap->allocated < 4 * BYTES_PER_MARKER ||
 							      gcdune_form_expected() < BYTES_PER_MARKER);
 
 	if (!want)

@@ -36,8 +36,8 @@ struct gcdune_marker {
 extern struct gcdune_marker gcdune_mark_main __attribute__((visibility("hidden")));
 
 int gcdune_mark_init(void);
-/* Sees to it that there are as many helpers as pay. Before the world is stopped. */
-void gcdune_mark_prepare(void);
+/* Sees to it that there are as many helpers as pay; LITTLE: hardly any. Before the world is stopped. */
+void gcdune_mark_prepare(bool little);
 /* Chooses the new colours: new objects are young from now on. MINOR, after heap.apart: what is black stays so. World
  * stopped. */
 void gcdune_mark_flip(bool minor);

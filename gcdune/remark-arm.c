@@ -201,6 +201,8 @@ static bool is_to_be_disarmed(uint32_t i)
 
 void gcdune_remark_disarm(uint32_t from, uint32_t to)
 {
+	for (uint32_t i = from; i < to; i++)
+		gcdune_remark_change_watch(i, 0, GCDUNE_WATCH_LINKS);
 	gcdune_remark_each_run(from, to, is_to_be_disarmed, disarm);
 }
 
@@ -228,6 +230,35 @@ void gcdune_remark_fill(uint32_t from, uint32_t to)
 	gcdune_dirty_mark(gcdune_block_address(from), gcdune_block_address(to));
 	for (uint32_t i = from; i < to; i++)
 		gcdune_remark_change_watch(i, 0, GCDUNE_WATCH_ARMED);
+}
+
+void gcdune_remark_note_link(uintptr_t address)
+{
+	size_t i = (address - heap->base) >> GCDUNE_BLOCK_SHIFT;
+
+	if (i < gcdune_remark_edge())
+		gcdune_remark_change_watch((uint32_t)i, GCDUNE_WATCH_LINKS, 0);
+}
+
+static bool has_links(uint32_t i)
+{
+	enum { BOTH = GCDUNE_WATCH_LINKS | GCDUNE_WATCH_ARMED };
+
+	return (gcdune_remark_watch(i) & BOTH) == BOTH;
+}
+
+/* They count as written from now on. */
+static int open_links(uint32_t from, uint32_t to)
+{
+	gcdune_dirty_mark(gcdune_block_address(from), gcdune_block_address(to));
+	for (uint32_t i = from; i < to; i++)
+		gcdune_remark_change_watch(i, 0, GCDUNE_WATCH_LINKS | GCDUNE_WATCH_ARMED);
+	return 0;
+}
+
+void gcdune_remark_open_links(void)
+{
+	gcdune_remark_each_run(0, gcdune_remark_edge(), has_links, open_links);
 }
 
 unsigned gcdune_remark_unarmed(unsigned most)

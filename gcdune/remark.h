@@ -14,6 +14,10 @@ void gcdune_remark_disarm(uint32_t from, uint32_t to);
 unsigned gcdune_remark_unarmed(unsigned most);
 /* Blocks [FROM, TO) are about to be filled, by the calling thread in a critical section. */
 void gcdune_remark_fill(uint32_t from, uint32_t to);
+/* The word at ADDRESS may have to be cleared in the pause: in the pause, pages that have such are made to take writes, at one
+ * go. A page that does not costs a fault, a microsecond; there may be hundreds. */
+void gcdune_remark_note_link(uintptr_t address);
+void gcdune_remark_open_links(void);
 
 /* Threads run: makes clean what is to be looked through next; then gcdune_dirty_settle. A page that is not gathered is
  * looked at in the next round. */
