@@ -10,7 +10,7 @@
  * Where all is in the cache, time goes into branches that no one can foretell: whether a slot is marked already, how long
  * an object is, whether a word is an address, whether an object has any. None of these is a branch here: a burst is
  * first tested as a whole, and those that were white are counted up and marked by moves that depend on a comparison;
- * then these are scanned.
+ * then these are scanned. Where there is one only, as in a list, all that counts is how soon the next is known.
  *
  * Several markers may meet at an object: each may find it white, each stores the same black, and it is scanned twice.
  * That costs time, never an object. All other writes while marking are by one thread or idempotent (block colour,
@@ -31,7 +31,7 @@ static BURST_TARGET bool fetch(struct gcdune_marker *m)
 	while (ref < end) {
 		if (top == m->segment->entries) {
 			m->top = top;
-			more = gcdune_marker_below(m);
+			more = m->below && gcdune_marker_below(m);
 			if (!more)
 				break;
 			top = m->top;
@@ -120,7 +120,8 @@ static BURST_TARGET void visit(struct gcdune_marker *m)
 			bytes += granules * GCDUNE_GRANULE;
 			leaf_bytes += (granules - scanned) * GCDUNE_GRANULE;
 			if (__builtin_expect(scanned <= SMALL_GRANULES, 1) && gcdune_marker_has_room(m, 2 * SMALL_GRANULES))
-				m->top = burst_scan(m->top, (const uintptr_t *)ref->object, scanned);
+				m->top = n == 1 ? gcdune_marker_granules(m->top, (const uintptr_t *)ref->object, scanned)
+						: burst_scan(m->top, (const uintptr_t *)ref->object, scanned);
 			else
 				gcdune_marker_words(m, (uintptr_t *)ref->object, (uintptr_t *)ref->object + scanned * 2, 0);
 			continue;

@@ -9,24 +9,7 @@
 
 #define BURST_TARGET
 
-/* Pushes those words of the object that could be addresses: each is stored, and stays if it is one. There is room for all. */
-static inline __attribute__((no_sanitize("address", "thread"))) uint64_t *burst_scan(uint64_t *top, const uintptr_t *word,
-										     size_t granules)
-{
-	const uintptr_t base = gcdune_heap.base;
-	const size_t size = gcdune_heap.size;
-
-	for (; granules > 0; granules--, word += 2) {
-		uintptr_t first = word[0], second = word[1];
-
-		*top = first;
-		top += first - base < size;
-		*top = second;
-		top += second - base < size;
-	}
-	return top;
-}
-
+#define burst_scan gcdune_marker_granules
 #include "mark-burst.h"
 
 void gcdune_mark_look_at_clock(void)

@@ -84,4 +84,23 @@ gcdune_marker_words(struct gcdune_marker *m, const uintptr_t *from, const uintpt
 		gcdune_marker_word(m, *from, flags);
 }
 
+/* Pushes those words of an object of so many granules that could be addresses: each is stored, and stays if it is one. There is
+ * room for all. Where the next entry goes then. */
+static inline __attribute__((no_sanitize("address", "thread"))) uint64_t *
+gcdune_marker_granules(uint64_t *top, const uintptr_t *word, size_t granules)
+{
+	const uintptr_t base = gcdune_heap.base;
+	const size_t size = gcdune_heap.size;
+
+	for (; granules > 0; granules--, word += 2) {
+		uintptr_t first = word[0], second = word[1];
+
+		*top = first;
+		top += first - base < size;
+		*top = second;
+		top += second - base < size;
+	}
+	return top;
+}
+
 #endif
