@@ -5,7 +5,10 @@
  *
  * Granules are read one by one: they never cross a cache line, so no line is waited for that holds nothing of the object,
  * and no page is read that does not. (One load of all eight words, those beyond the object masked out, was slower by a third
- * where the heap is not in the cache, and by four times where the page after the object was not there.) */
+ * where the heap is not in the cache, and by four times where the page after the object was not there.)
+ *
+ * The program may write a word while it is read. It is read whole all the same: it is aligned, lies in one cache line, and
+ * loads of several words take no less than one from a line at a time. */
 #include "mark-parts.h"
 
 #include <immintrin.h>
