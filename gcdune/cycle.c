@@ -380,7 +380,7 @@ __attribute__((noinline)) bool gcdune_cycle_one(enum gcdune_cycle_reason reason,
 				phase = PRECLEAN;
 			} else {
 				gcdune_mark_abandon();
-				gcdune_finalize_abandon();
+				gcdune_finalize_forget_suspects();
 				gcdune_form_abandoned(minor);
 				resume(reason, GCDUNE_STOP_NOTHING);
 				return false;

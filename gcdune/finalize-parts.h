@@ -52,7 +52,6 @@ struct gcdune_table *gcdune_finalize_table(unsigned which);
 /* ENTRY was made or changed. The lock is held: no pause is under way. */
 void gcdune_finalize_changed(unsigned which, const struct gcdune_entry *entry);
 /* In a fork's child: no cycle is under way. */
-void gcdune_finalize_forget_suspects(void);
 void gcdune_finalize_drop_dying(void);
 /* World stopped. Without a walk before (LOOKED), or memory for its notes, it is made now. */
 void gcdune_finalize_complete_suspects(bool looked);

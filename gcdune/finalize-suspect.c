@@ -170,11 +170,6 @@ uint64_t gcdune_finalize_takes_now(void)
 	       (gcdune_finalize_suspect_limit(GCDUNE_SUSPECT_SHORT) + gcdune_finalize_suspect_limit(GCDUNE_SUSPECT_LONG)) * LINK;
 }
 
-void gcdune_finalize_abandon(void)
-{
-	gcdune_finalize_forget_suspects();
-}
-
 void gcdune_finalize_keep_suspects(unsigned which)
 {
 	struct gcdune_suspects *s = &suspects[which];

@@ -34,9 +34,9 @@ unsigned long long gcdune_finalize_count(void);
 /* Nanoseconds that the finalizers and links that there are may take in a pause: most of them die at once at times. A hint, without
  * a lock. */
 uint64_t gcdune_finalize_takes(void);
-/* The same of what is dead now: world stopped, after marking. Then gcdune_finalize_cycle(true), or _abandon. */
+/* The same of what is dead now: world stopped, after marking. Then gcdune_finalize_cycle(true), or _forget_suspects. */
 uint64_t gcdune_finalize_takes_now(void);
-void gcdune_finalize_abandon(void);
+void gcdune_finalize_forget_suspects(void);
 
 /* Called with each object when it is queued; world stopped, rules of mark callbacks. NULL: nobody wants to know. */
 extern void (*gcdune_finalize_await)(void *object) __attribute__((visibility("hidden")));

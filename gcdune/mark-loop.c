@@ -20,6 +20,24 @@ void gcdune_mark_look_at_clock(void)
 		atomic_store_explicit(&gcdune_mark_state.enough, true, memory_order_relaxed);
 }
 
+__attribute__((no_sanitize("address", "thread"))) size_t gcdune_mark_find(const uintptr_t *word, size_t words, uintptr_t *found)
+{
+	const uintptr_t base = gcdune_heap.base;
+	const size_t size = gcdune_heap.size;
+	size_t n = 0;
+
+	if (gcdune_mark_state.wide)
+		return gcdune_mark_find_wide(word, words, found);
+	/* Without a branch: whether a word is an address is anyone's guess. */
+	for (size_t i = 0; i < words; i++) {
+		uintptr_t w = word[i];
+
+		found[n] = w;
+		n += w - base <= size;
+	}
+	return n;
+}
+
 void gcdune_mark_loop(struct gcdune_marker *m)
 {
 	if (gcdune_mark_state.wide)

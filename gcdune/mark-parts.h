@@ -42,8 +42,7 @@ bool gcdune_mark_wide_works(void);
 /* The same as gcdune_mark_loop. */
 void gcdune_mark_loop_wide(struct gcdune_marker *m);
 
-/* Those of the words that could be addresses in the heap, or of its end, in their order. FOUND has room for all, and eight
- * more. How many. */
+/* The same as gcdune_mark_find. */
 size_t gcdune_mark_find_wide(const uintptr_t *word, size_t words, uintptr_t *found);
 
 /* ---- mark-object.c ---- */

@@ -81,6 +81,9 @@ void gcdune_mark_end(bool apart);
 
 /* Words of a range of roots; aligned. */
 void gcdune_mark_root_range(struct gcdune_marker *marker, uintptr_t begin, uintptr_t end);
+/* Those of the words that could be addresses in the heap, or of its end, in their order. FOUND has room for all, and eight
+ * more. How many. */
+size_t gcdune_mark_find(const uintptr_t *word, size_t words, uintptr_t *found);
 /* A word that equals the start of a slot may also be a pointer one past the end of the object before it, if that fills
  * its slot; a root may be all that holds that one. (Were this done for every slot, a dropped tree would live as long as
  * a pointer to the object that happened to be allocated next: GCBench's stretch tree does.) */

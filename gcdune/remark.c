@@ -32,7 +32,6 @@
  * time all marked objects are scanned (WATCH_WHOLE), after it has been armed. ARMED is a hint as to what a fault would
  * cost, but it is set only with the page clean, or reporting: whatever makes a page clean (arm, remark-arm.c) sets WHOLE too,
  * or scans the page (take). */
-#include "mark-parts.h"
 #include "remark-parts.h"
 
 #include <string.h>
@@ -131,39 +130,25 @@ static void push_unmarked(struct gcdune_marker *m, uintptr_t *words, unsigned ca
 	}
 }
 
-static __attribute__((no_sanitize("address", "thread"))) void scan_part(struct gcdune_marker *m, uintptr_t from,
-									  uintptr_t to)
+static void scan_part(struct gcdune_marker *m, uintptr_t from, uintptr_t to)
 {
 	const uintptr_t *word = (const uintptr_t *)from, *end = (const uintptr_t *)to;
-	const uintptr_t base = heap->base;
-	const size_t size = heap->size;
 	uintptr_t words[BATCH + 8];
 
 	while (word < end) {
-		const uintptr_t *stop = end - word > BATCH ? word + BATCH : end;
-		unsigned candidates = 0;
+		size_t n = end - word > BATCH ? BATCH : (size_t)(end - word);
 
-		if (gcdune_mark_state.wide) {
-			candidates = (unsigned)gcdune_mark_find_wide(word, (size_t)(stop - word), words);
-			word = stop;
-		}
-
-		/* Without a branch: whether a word is an address is anyone's guess. */
-		for (; word < stop; word++) {
-			uintptr_t w = *word;
-
-			words[candidates] = w;
-			candidates += w - base < size;
-		}
-		push_unmarked(m, words, candidates, 0);
+		push_unmarked(m, words, (unsigned)gcdune_mark_find(word, n, words), 0);
+		word += n;
 	}
 }
 
-__attribute__((no_sanitize("address", "thread"))) void gcdune_remark_root_range(uintptr_t from, uintptr_t to)
+void gcdune_remark_root_range(uintptr_t from, uintptr_t to)
 {
+	enum { PIECE = BATCH / 2 };
 	struct gcdune_marker *m = &gcdune_mark_main;
 	const uintptr_t *word = (const uintptr_t *)((from + 7) & ~(uintptr_t)7), *end = (const uintptr_t *)(to & ~(uintptr_t)7);
-	uintptr_t words[BATCH];
+	uintptr_t words[BATCH], found[PIECE + 8];
 
 	if (gcdune_mark_check_roots) {
 		gcdune_mark_root_range(m, from, to);
@@ -171,26 +156,16 @@ __attribute__((no_sanitize("address", "thread"))) void gcdune_remark_root_range(
 	}
 	m->source = NULL;
 	while (word < end) {
-		const uintptr_t *stop = end - word > BATCH / 2 ? word + BATCH / 2 : end;
-		uintptr_t found[BATCH / 2 + 8];
-		unsigned n = 0, candidates = 0;
+		size_t n = end - word > PIECE ? PIECE : (size_t)(end - word), count = gcdune_mark_find(word, n, found);
+		unsigned candidates = 0;
 
-		if (gcdune_mark_state.wide) {
-			n = (unsigned)gcdune_mark_find_wide(word, (size_t)(stop - word), found);
-			word = stop;
-		}
-		for (; word < stop; word++) {
-			uintptr_t w = *word;
-
-			found[n] = w;
-			n += w - heap->base <= heap->size;
-		}
-		for (unsigned i = 0; i < n; i++) {
+		for (size_t i = 0; i < count; i++) {
 			words[candidates++] = found[i];
 			if (gcdune_mark_may_end(found[i]))
 				words[candidates++] = found[i] - 1;
 		}
 		push_unmarked(m, words, candidates, GCDUNE_ENTRY_ROOT);
+		word += n;
 	}
 }
 

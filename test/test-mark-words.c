@@ -78,6 +78,7 @@ static int one_pass(void)
 
 int main(int argc, char **argv)
 {
+	(void)argv;
 	const char *const plain[] = {"GCDUNE_WIDE=0", NULL};
 	char output[4096];
 	int status;
@@ -86,6 +87,5 @@ int main(int argc, char **argv)
 		return one_pass();
 	status = child_exec("plain", plain, output, sizeof output);
 	CHECKF(status == 0, "with GCDUNE_WIDE=0: status %d: %s", status, output);
-	(void)argv;
 	return one_pass();
 }
