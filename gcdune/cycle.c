@@ -407,7 +407,7 @@ __attribute__((noinline)) bool gcdune_cycle_one(enum gcdune_cycle_reason reason,
 			cpu = gcdune_os_thread_time() - cpu;
 			gcdune_form_used(MAX(worked(), cut), cpu, concurrent, minor);
 			gcdune_mark_end(
-				gcdune_pacer_cycle_end(concurrent, gcdune_form_minor_next(again), marked.bytes, cpu, stopped()));
+				gcdune_pacer_cycle_end(reason, concurrent, gcdune_form_minor_next(again), marked.bytes, cpu, stopped()));
 			gcdune_sweep_begin();
 			if (gcdune_options.verify)
 				gcdune_verify_swept();

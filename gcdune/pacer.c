@@ -194,7 +194,31 @@ static void note_stop(uint64_t took)
 		leasts /= 2;
 }
 
-bool gcdune_pacer_cycle_end(bool concurrent, bool minor_next, size_t survived, uint64_t ns, uint64_t stopped)
+/* Who asks for collections as often as one is due would have twice as many if we did not wait for it: after one that was
+ * asked for, what the program allocated between the last two, and an eighth more, may be used up before we begin one. If
+ * it does not ask by then, we do not count on it until it has asked twice again. */
+static size_t until_asked(bool asked, size_t b)
+{
+	static size_t since, usual;
+	static bool relied;
+	size_t most = MAX(2 * b, 4 * LEAST);
+
+	since += (size_t)MAX(heap->allocated, 0);
+	if (!asked) {
+		if (relied)
+			usual = 0;
+		relied = false;
+		return 0;
+	}
+	size_t wanted = usual ? since + since / 8 : 0;
+
+	usual = since;
+	since = 0;
+	relied = wanted && wanted <= most && (!heap->limit || heap->live_bytes + wanted < heap->limit);
+	return relied ? wanted : 0;
+}
+
+bool gcdune_pacer_cycle_end(enum gcdune_cycle_reason reason, bool concurrent, bool minor_next, size_t survived, uint64_t ns, uint64_t stopped)
 {
 	static size_t headrooms[2];
 	size_t *headroom = &headrooms[heap->minor];
@@ -206,11 +230,14 @@ bool gcdune_pacer_cycle_end(bool concurrent, bool minor_next, size_t survived, u
 	b = budget(concurrent);
 	minors_done = heap->minor ? minors_done + 1 : 0;
 	minor_next = minor_next && next_is_minor(b, survived, ns);
+	size_t awaited = until_asked(reason == GCDUNE_CYCLE_ASKED, b);
+
 	heap->allocated_before += (uint64_t)(heap->allocated > 0 ? heap->allocated : 0);
 	heap->allocated = 0;
 
 	if (heap->live_bytes + b < gcdune_options.heap_initial)
 		b = gcdune_options.heap_initial - heap->live_bytes;
+	b = MAX(b, awaited);
 	allowance = b;
 	if (concurrent) {
 		size_t d = during > 0 ? (size_t)during : 0;
@@ -220,7 +247,7 @@ bool gcdune_pacer_cycle_end(bool concurrent, bool minor_next, size_t survived, u
 		*headroom = MAX(MIN(*headroom, b / 4 * 3), b / 16);
 		b -= MIN(headrooms[minor_next], b / 4 * 3);
 	}
-	heap->trigger = (int64_t)b;
+	heap->trigger = (int64_t)MAX(b, awaited);
 	return minor_next;
 }
 
