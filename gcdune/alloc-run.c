@@ -100,7 +100,7 @@ static uint32_t find_block(unsigned kind, unsigned cls)
 /* A block whose slots may be free becomes the run's open block. */
 static bool next_block(struct gcdune_run *run, unsigned kind, unsigned cls)
 {
-	gcdune_heap_lock_soon();
+	gcdune_mutex_lock_soon(&heap->lock);
 	if (run->block != GCDUNE_NO_BLOCK)
 		gcdune_block_close(run->block);
 	run->block = GCDUNE_NO_BLOCK;

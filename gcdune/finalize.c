@@ -47,7 +47,7 @@ struct gcdune_thread *gcdune_finalize_enter(void)
 
 	if (thread) {
 		gcdune_critical_enter(thread);
-		pthread_mutex_lock(&lock);
+		gcdune_mutex_lock_soon(&lock);
 	}
 	return thread;
 }

@@ -53,16 +53,16 @@ void gcdune_heap_lock_init(void)
 	pthread_mutexattr_destroy(&attributes);
 }
 
-void gcdune_heap_lock_soon(void)
+void gcdune_mutex_lock_soon(pthread_mutex_t *mutex)
 {
 	enum { SPINS = 200 };
 
 	for (unsigned i = 0; i < SPINS; i++) {
-		if (pthread_mutex_trylock(&gcdune_heap.lock) == 0)
+		if (pthread_mutex_trylock(mutex) == 0)
 			return;
 		__builtin_ia32_pause();
 	}
-	pthread_mutex_lock(&gcdune_heap.lock);
+	pthread_mutex_lock(mutex);
 }
 
 static int start(void)

@@ -245,7 +245,7 @@ void gcdune_sweep_finish(bool tracked)
 		gcdune_place_look();
 		more = true;
 		for (unsigned n = 0; n < PIECE / HOLD && more; n++) {
-			gcdune_heap_lock_soon();
+			gcdune_mutex_lock_soon(&heap->lock);
 			more = gcdune_sweep_some(HOLD);
 			pthread_mutex_unlock(&heap->lock);
 		}
