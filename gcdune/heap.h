@@ -216,8 +216,8 @@ struct gcdune_heap {
 
 extern struct gcdune_heap gcdune_heap __attribute__((visibility("hidden")));
 void gcdune_heap_lock_init(void); /* init.c */
-/* Where threads that allocate meet every few microseconds, each for less than one: to sleep and be woken takes up to a
- * hundred. libc's adaptive mutex spins as long as it needed to lately, which is mostly not at all. */
+/* For a lock at which threads of the program meet every few microseconds, each for less than one: to sleep and be woken takes
+ * up to a hundred. libc's adaptive mutex spins as long as it needed to lately, which is mostly not at all. */
 void gcdune_mutex_lock_soon(pthread_mutex_t *mutex);
 
 /* ---- Size classes (class.c) ---------------------------------------------------------------- */

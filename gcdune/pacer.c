@@ -218,7 +218,8 @@ static size_t until_asked(bool asked, size_t b)
 	return relied ? wanted : 0;
 }
 
-bool gcdune_pacer_cycle_end(enum gcdune_cycle_reason reason, bool concurrent, bool minor_next, size_t survived, uint64_t ns, uint64_t stopped)
+bool gcdune_pacer_cycle_end(enum gcdune_cycle_reason reason, bool concurrent, bool minor_next, size_t survived, uint64_t ns,
+			    uint64_t stopped)
 {
 	static size_t headrooms[2];
 	size_t *headroom = &headrooms[heap->minor];
