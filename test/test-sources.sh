@@ -30,10 +30,11 @@ case $any in
 *) fail "mprotect and always work everywhere; here:$any" ;;
 esac
 
-# A source that loses pages does not get away with it.
+# A source that loses pages does not get away with it: the check says so, or the program misses an object before (in one run of
+# 45, in the child of a fork, which knows no sums of pages yet).
 GCDUNE_DIRTY_PLANT=1 GCDUNE_DIRTY=auto timeout 60 "$BUILD/test/test-writes" >"$out" 2>&1
 case $(cat "$out") in
-*'did not report it'* | *'points to unmarked'* | *'was lost'*) ;;
+*'did not report it'* | *'points to unmarked'* | *'was lost'* | *'expected o->id == ids'*) ;;
 *) cat "$out"; fail 'lost pages were not noticed' ;;
 esac
 exit 0
