@@ -194,13 +194,21 @@ static void reset_xsave(struct thread *t)
 	*(uint32_t *)(t->xsave + 24) = 0x1f80;
 }
 
-/* Bytes of the extended state that a frame has: the standard form of all components that are on. */
+/* Bytes of the extended state that a frame has: the standard form of all components that are on in the guest. The processor
+ * itself tells what those take that the kernel has on, which may be more (AMX: 11 KiB, and KVM gives us 4). */
 static uint32_t state_size(void)
 {
-	uint32_t a = 13, b, c = 0, d;
+	uint32_t most = 576; /* x87, SSE and the header, which have their places */
 
-	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-	return b;
+	for (uint32_t i = 2; i < 63; i++) {
+		uint32_t size = 13, offset, c = i, d;
+
+		if (!(dune.xcr0 >> i & 1))
+			continue;
+		__asm__ volatile("cpuid" : "+a"(size), "=b"(offset), "+c"(c), "=d"(d));
+		most = MAX(most, offset + size);
+	}
+	return most;
 }
 
 static int push_frame(struct thread *t, int sig, const struct sys_sigaction *act, const siginfo_t *info, uint64_t mask,
