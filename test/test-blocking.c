@@ -20,7 +20,7 @@ static void *wait_in_poll(void *arg)
 	CHECK(write(from_thread[1], &c, 1) == 1);
 	CHECKF(poll(&p, 1, -1) == 1, "poll inside gcdune_blocking_call: %s", strerror(errno));
 	CHECK(read(to_thread[0], &c, 1) == 1);
-	return (char *)arg + 1;
+	return (void *)((uintptr_t)arg + 1);
 }
 
 static void NOINLINE fill(void **objects, uint64_t id)
