@@ -1,7 +1,7 @@
 /* test-asked.c - a program that asks for collections as regularly as they are due has no others beside these: but is not
  * waited for when it stops asking, nor where it asks too seldom.
  *
- * TEST-FLAGS: timeout=60
+ * TEST-FLAGS: timeout=60 tsan=no
  */
 #include "check.h"
 
