@@ -199,22 +199,21 @@ static void note_stop(uint64_t took)
  * it does not ask by then, we do not count on it until it has asked twice again. */
 static size_t until_asked(bool asked, size_t b)
 {
-	static size_t since, usual;
-	static bool relied;
+	static size_t since;
+	static bool before, relied; /* it asked, and has not been relied on in vain since */
 	size_t most = MAX(2 * b, 4 * LEAST);
 
 	since += (size_t)MAX(heap->allocated, 0);
 	if (!asked) {
-		if (relied)
-			usual = 0;
+		before = before && !relied;
 		relied = false;
 		return 0;
 	}
-	size_t wanted = usual ? since + since / 8 : 0;
+	size_t wanted = since + since / 8;
 
-	usual = since;
+	relied = before && wanted <= most && (!heap->limit || heap->live_bytes + wanted < heap->limit);
+	before = true;
 	since = 0;
-	relied = wanted && wanted <= most && (!heap->limit || heap->live_bytes + wanted < heap->limit);
 	return relied ? wanted : 0;
 }
 

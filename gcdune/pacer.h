@@ -16,7 +16,7 @@ void gcdune_pacer_init(void);
 void gcdune_pacer_flip(void);
 /* Sets the next trigger from what the cycle found live. CONCURRENT: threads ran, and will again. Returns whether the next
  * cycle should be minor, if it may (MINOR_NEXT): SURVIVED bytes were marked in NS nanoseconds. The world is stopped, for
- * STOPPED nanoseconds so far. */
+ * STOPPED nanoseconds so far. REASON: a program that asks for collections regularly is waited for. */
 bool gcdune_pacer_cycle_end(enum gcdune_cycle_reason reason, bool concurrent, bool minor_next, size_t survived, uint64_t ns,
 			    uint64_t stopped);
 /* A thread has allocated as much as was to last until the cycle's end. How many objects it should mark (0: none), and how
