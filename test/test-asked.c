@@ -50,6 +50,7 @@ int main(void)
 	garbage(SELDOM);
 	CHECKF(collections() - before >= 3, "%llu collections in %d MiB", (unsigned long long)(collections() - before), SELDOM);
 
+	asking(2, SELDOM);
 	uint64_t seldom = asking(4, SELDOM);
 
 	CHECKF(seldom >= 4 + 4 * 3, "%llu collections in 4 times %d MiB", (unsigned long long)seldom, SELDOM);
