@@ -63,7 +63,7 @@ int main(void)
 	pthread_barrier_wait(&filled);
 	for (int i = 0; i < 3; i++)
 		wipe_and_collect();
-	for (size_t i = 0; i < 1000; i++)
+	for (size_t i = 0; i < rounds(1000, 1000); i++)
 		KEEP_ALIVE(target_new(9));
 	pthread_barrier_wait(&collected);
 	check(0);
