@@ -121,21 +121,10 @@ static bool next_block(struct gcdune_run *run, unsigned kind, unsigned cls)
 /* Free memory in one piece that is worth a call for its pages not to be tracked any more. */
 static const ptrdiff_t FILL_LEAST = 2 * GCDUNE_PAGE;
 
-/* Finds the next run of free slots and points the cursor at it. */
-static bool next_run(struct gcdune_thread *thread, struct gcdune_cursor *cursor, struct gcdune_run *run, unsigned kind,
-		     unsigned cls)
+/* The slots from BEGIN to END of its open block become the run; the cursor is before them. */
+static inline void begin_run(struct gcdune_thread *thread, struct gcdune_cursor *cursor, struct gcdune_run *run, size_t size,
+			     unsigned begin, unsigned end)
 {
-	size_t size = gcdune_classes[cls].size;
-	unsigned begin, end;
-
-	while (run->block == GCDUNE_NO_BLOCK || !gcdune_sweep_run(&heap->blocks[run->block], run->slot, &begin, &end)) {
-		uint64_t since = gcdune_os_now();
-		bool found = next_block(run, kind, cls);
-
-		gcdune_stats_lost(thread, GCDUNE_LOST_BLOCK, since, gcdune_os_now());
-		if (!found)
-			return false;
-	}
 	struct gcdune_block *block = &heap->blocks[run->block];
 	char *base = (char *)gcdune_block_address(run->block);
 	char *first = base + begin * size, *last = base + end * size;
@@ -153,12 +142,29 @@ static bool next_run(struct gcdune_thread *thread, struct gcdune_cursor *cursor,
 	memset(gcdune_block_states(block) + begin, heap->color, end - begin);
 	cursor->limit = first;
 	gcdune_account(thread, (int64_t)((end - begin) * size));
+}
+
+/* Finds the next run of free slots and points the cursor at it. */
+static bool next_run(struct gcdune_thread *thread, struct gcdune_cursor *cursor, struct gcdune_run *run, unsigned kind,
+		     unsigned cls)
+{
+	unsigned begin, end;
+
+	while (run->block == GCDUNE_NO_BLOCK || !gcdune_sweep_run(&heap->blocks[run->block], run->slot, &begin, &end)) {
+		uint64_t since = gcdune_os_now();
+		bool found = next_block(run, kind, cls);
+
+		gcdune_stats_lost(thread, GCDUNE_LOST_BLOCK, since, gcdune_os_now());
+		if (!found)
+			return false;
+	}
+	begin_run(thread, cursor, run, gcdune_classes[cls].size, begin, end);
 	return true;
 }
 
 /* ---- Slots ---- */
 
-void *gcdune_run_take_freed(struct gcdune_run *run, unsigned kind, unsigned cls)
+static void *take_freed(struct gcdune_run *run, unsigned kind, unsigned cls)
 {
 	char *object = run->freed;
 
@@ -177,6 +183,52 @@ void *gcdune_run_take_freed(struct gcdune_run *run, unsigned kind, unsigned cls)
  * it can be made to sleep for in proportion (gcdune_cycle_throttle). */
 enum { THROTTLED_AHEAD = 512 };
 
+/* The next piece of the run, which the cursor has come to the end of.
+ *
+ * Memory that the kernel just gave is zero, and what no one clears need not be. It is given out in pieces all the same: a
+ * thread that allocates comes by here now and then (heap.throttle). */
+static inline void next_piece(struct gcdune_cursor *cursor, struct gcdune_run *run, unsigned kind, size_t size)
+{
+	bool zero = heap->spans[run->block].clean || gcdune_kind_is_leaf(kind);
+	size_t ahead = zero ? GCDUNE_CLEAN_AHEAD : GCDUNE_CLEAR_AHEAD;
+
+	if (atomic_load_explicit(&heap->throttle, memory_order_relaxed))
+		ahead = THROTTLED_AHEAD;
+	size_t piece = (size_t)(run->end - cursor->limit);
+
+	if (piece > ahead)
+		piece = size >= ahead ? size : ahead / size * size;
+	if (!zero)
+		memset(cursor->limit, 0, piece);
+	cursor->limit += piece;
+}
+
+void *gcdune_run_take_near(struct gcdune_thread *thread, struct gcdune_cache *cache, unsigned kind, unsigned cls)
+{
+	struct gcdune_cursor *cursor = &cache->cursors[cls];
+	struct gcdune_run *run = &cache->runs[cls];
+	size_t size = gcdune_classes[cls].size;
+	unsigned begin, end;
+
+	if (run->freed) {
+		gcdune_account(thread, (int64_t)size);
+		thread->uncleared += (unsigned)size;
+		return take_freed(run, kind, cls);
+	}
+	if (cursor->limit >= run->end) {
+		if (run->block == GCDUNE_NO_BLOCK ||
+		    !gcdune_sweep_run(&heap->blocks[run->block], run->slot, &begin, &end))
+			return NULL;
+		begin_run(thread, cursor, run, size, begin, end);
+	}
+	next_piece(cursor, run, kind, size);
+	char *object = cursor->next;
+
+	thread->uncleared += (unsigned)(cursor->limit - object);
+	cursor->next += size;
+	return object;
+}
+
 void *gcdune_run_take(struct gcdune_thread *thread, unsigned kind, unsigned cls)
 {
 	struct gcdune_cache *cache = gcdune_thread_cache(thread, kind);
@@ -190,26 +242,12 @@ void *gcdune_run_take(struct gcdune_thread *thread, unsigned kind, unsigned cls)
 	if (cursor->next >= cursor->limit) {
 		if (run->freed) {
 			gcdune_account(thread, (int64_t)size);
-			return gcdune_run_take_freed(run, kind, cls);
+			return take_freed(run, kind, cls);
 		}
 		if (cursor->limit >= run->end && !next_run(thread, cursor, run, kind, cls))
 			return NULL;
-		if (cursor->limit < run->end && cursor->next == cursor->limit) {
-			/* Memory that the kernel just gave is zero, and what no one clears need not be. It is given out in
-			 * pieces all the same: a thread that allocates comes by here now and then (heap.throttle). */
-			bool zero = heap->spans[run->block].clean || gcdune_kind_is_leaf(kind);
-			size_t ahead = zero ? GCDUNE_CLEAN_AHEAD : GCDUNE_CLEAR_AHEAD;
-
-			if (atomic_load_explicit(&heap->throttle, memory_order_relaxed))
-				ahead = THROTTLED_AHEAD;
-			size_t piece = size >= ahead ? size : ahead / size * size;
-
-			if (piece > (size_t)(run->end - cursor->limit))
-				piece = (size_t)(run->end - cursor->limit);
-			if (!zero)
-				memset(cursor->limit, 0, piece);
-			cursor->limit += piece;
-		}
+		if (cursor->limit < run->end && cursor->next == cursor->limit)
+			next_piece(cursor, run, kind, size);
 	}
 	void *object = cursor->next;
 

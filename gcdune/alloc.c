@@ -23,9 +23,18 @@ static _Atomic(gcdune_oom_fn) oom_handler;
 
 /* ---- The slow path ---- */
 
-/* A program that frees what it allocates comes here for nearly every object. Nothing is left behind that would have to be
- * cleared (dead.c). NULL: that there is none, or there is something else to do. */
-static void *take_freed_at_once(size_t size, unsigned kind)
+static void note_depth(struct gcdune_thread *thread)
+{
+	uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
+
+	if (!thread->deepest || sp < thread->deepest)
+		thread->deepest = sp;
+}
+
+/* What the thread has at hand: a slot that it freed, the next piece of its run, the next run in its open block. A program that
+ * frees what it allocates comes here for nearly every object, and so does one whose free slots lie one by one. NULL: that there
+ * is none, or there is something else to do. */
+static inline void *take_at_hand(size_t size, unsigned kind)
 {
 	struct gcdune_thread *thread = gcdune_thread_self;
 
@@ -34,31 +43,20 @@ static void *take_freed_at_once(size_t size, unsigned kind)
 	unsigned cls = gcdune_class_of(size);
 	struct gcdune_cache *cache = thread->caches[kind];
 
-	if (!cache || !cache->runs[cls].freed || cache->cursors[cls].next < cache->cursors[cls].limit)
+	if (!cache || cache->cursors[cls].next < cache->cursors[cls].limit)
 		return NULL;
 	if (atomic_load_explicit(&heap->after_due, memory_order_relaxed) ||
 	    atomic_load_explicit(&heap->throttle, memory_order_relaxed) ||
 	    atomic_load_explicit(&heap->allocated, memory_order_relaxed) >= atomic_load_explicit(&heap->trigger, memory_order_relaxed))
 		return NULL;
-	void *object = NULL;
-
+	gcdune_place_program();
 	gcdune_dirty_safepoint();
 	gcdune_critical_enter(thread);
-	/* Asked again: a collection in between gives the slots back to their blocks. */
-	if (cache->runs[cls].freed) {
-		gcdune_account(thread, (int64_t)gcdune_classes[cls].size);
-		object = gcdune_run_take_freed(&cache->runs[cls], kind, cls);
-	}
+	/* Asked again there: a collection in between gives the slots back to their blocks. */
+	void *object = gcdune_run_take_near(thread, cache, kind, cls);
+
 	gcdune_critical_leave(thread);
 	return object;
-}
-
-static void note_depth(struct gcdune_thread *thread)
-{
-	uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
-
-	if (!thread->deepest || sp < thread->deepest)
-		thread->deepest = sp;
 }
 
 /* The end of the road: collect, collect harder, ask the program. */
@@ -156,12 +154,22 @@ void *gcdune_alloc_any(size_t size, size_t align, unsigned kind)
 	return object;
 }
 
-/* Not inlined into the functions below; so take_freed_at_once is, here. */
+/* Not inlined into the functions below; so take_at_hand is, here. */
 __attribute__((noinline)) void *gcdune_alloc_slow(size_t size, gcdune_kind kind)
 {
-	void *object = take_freed_at_once(size, kind);
+	void *object = take_at_hand(size, kind);
 
-	return object ? object : gcdune_alloc_any(size, 1, kind);
+	if (__builtin_expect(!object, 0))
+		return gcdune_alloc_any(size, 1, kind);
+	struct gcdune_thread *thread = gcdune_thread_self;
+
+	/* As often as if all objects lay together. */
+	if (__builtin_expect(thread->uncleared >= GCDUNE_CLEAR_AHEAD, 0)) {
+		thread->uncleared = 0;
+		note_depth(thread);
+		gcdune_dead_clear(thread);
+	}
+	return object;
 }
 
 gcdune_oom_fn gcdune_oom_set(gcdune_oom_fn handler)
