@@ -5,7 +5,7 @@
  * the next run in its open block (after a collection from the beginning of that again: gcdune_thread_rewind), then takes
  * another block: from the sweep list of its kind and class, or a free one, or by growing. Only the last needs heap.lock.
  *
- * A slot carries the current colour from the moment its run is found (gcdune_sweep_run) and so is live to everyone
+ * A slot carries the current colour from the moment its run is found (begin_run) and so is live to everyone
  * else. */
 #include "alloc-parts.h"
 
@@ -113,10 +113,52 @@ static bool next_block(struct gcdune_run *run, unsigned kind, unsigned cls)
 	}
 	pthread_mutex_unlock(&heap->lock);
 	run->slot = 0;
+	run->free = 0;
 	return index != GCDUNE_NO_BLOCK;
 }
 
 /* ---- Runs ---- */
+
+_Static_assert(GCDUNE_STATE_UNIT == 64, "a unit of slots to a word of free ones");
+
+/* The next free slots of the open block that lie together: from BEGIN to END. False: there are no more. */
+static inline bool find_run(struct gcdune_run *run, unsigned *begin, unsigned *end)
+{
+	const struct gcdune_block *block = &heap->blocks[run->block];
+
+	while (!run->free) {
+		if (run->slot >= block->nslots)
+			return false;
+		run->free = gcdune_sweep_free(block, run->slot);
+		run->slot += 64;
+	}
+	unsigned first = (unsigned)__builtin_ctzll(run->free);
+	/* Adding the lowest carries through the ones that follow it; out of the word if they reach its end. */
+	uint64_t after = run->free + (run->free & -run->free);
+
+	*begin = run->slot - 64 + first;
+	if (after) {
+		*end = run->slot - 64 + (unsigned)__builtin_ctzll(after);
+		run->free &= after;
+		return true;
+	}
+	run->free = 0;
+	*end = run->slot;
+	while (run->slot < block->nslots) {
+		uint64_t more = gcdune_sweep_free(block, run->slot);
+
+		run->slot += 64;
+		if (~more) {
+			unsigned n = (unsigned)__builtin_ctzll(~more);
+
+			*end += n;
+			run->free = more >> n << n;
+			return true;
+		}
+		*end += 64;
+	}
+	return true;
+}
 
 /* Free memory in one piece that is worth a call for its pages not to be tracked any more. */
 static const ptrdiff_t FILL_LEAST = 2 * GCDUNE_PAGE;
@@ -132,7 +174,6 @@ static inline void begin_run(struct gcdune_thread *thread, struct gcdune_cursor 
 	/* The call interrupts other processors; a short run had better take its faults. */
 	if (__builtin_expect(heap->spans[run->block].watch, 0) && (last - first >= FILL_LEAST || !gcdune_dirty_late()))
 		gcdune_remark_fill(run->block, run->block + 1);
-	run->slot = (uint16_t)end;
 	/* In this order: gcdune_thread_reserve tells why. */
 	__atomic_store_n(&run->end, NULL, __ATOMIC_RELEASE);
 	__atomic_store_n(&heap->spans[run->block].turns, heap->spans[run->block].turns + 1, __ATOMIC_RELEASE);
@@ -150,7 +191,7 @@ static bool next_run(struct gcdune_thread *thread, struct gcdune_cursor *cursor,
 {
 	unsigned begin, end;
 
-	while (run->block == GCDUNE_NO_BLOCK || !gcdune_sweep_run(&heap->blocks[run->block], run->slot, &begin, &end)) {
+	while (run->block == GCDUNE_NO_BLOCK || !find_run(run, &begin, &end)) {
 		uint64_t since = gcdune_os_now();
 		bool found = next_block(run, kind, cls);
 
@@ -216,8 +257,7 @@ void *gcdune_run_take_near(struct gcdune_thread *thread, struct gcdune_cache *ca
 		return take_freed(run, kind, cls);
 	}
 	if (cursor->limit >= run->end) {
-		if (run->block == GCDUNE_NO_BLOCK ||
-		    !gcdune_sweep_run(&heap->blocks[run->block], run->slot, &begin, &end))
+		if (run->block == GCDUNE_NO_BLOCK || !find_run(run, &begin, &end))
 			return NULL;
 		begin_run(thread, cursor, run, size, begin, end);
 	}

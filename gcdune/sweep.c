@@ -1,8 +1,8 @@
 /* sweep.c - owns the sweep lists: per kind and class the blocks that may have free slots.
  *
  * No slot is swept. Marking leaves a new colour on what lives; a slot with any other is free, and the thread that takes
- * a block finds the runs of such slots with vector compares (gcdune_sweep_run) as it uses them up. What is swept is the
- * table of blocks: one that no mark reached is freed whole, the others go on lists. That walk follows the pause, a few
+ * a block finds them with vector compares (gcdune_sweep_free) as it uses them up. What is swept is the table of
+ * blocks: one that no mark reached is freed whole, the others go on lists. That walk follows the pause, a few
  * blocks at a time, by the collector and by threads that need a block. Invariant: below heap.swept a block with slots
  * is OPEN, or LISTED and on its list, or full for all we know; from heap.swept on, while heap.sweeping, LISTED means
  * nothing, lists hold no such block, and none is put on one. Callers: alloc-run.c, alloc-free.c, cycle.c. */
@@ -38,36 +38,17 @@ static struct taken taken_now(void)
 			      _mm_set1_epi8((char)heap->black), _mm_set1_epi8((char)GCDUNE_COLOR_FREED)};
 }
 
-bool gcdune_sweep_run(const struct gcdune_block *block, unsigned from, unsigned *begin, unsigned *end)
+uint64_t gcdune_sweep_free(const struct gcdune_block *block, unsigned from)
 {
-	const uint8_t *states = gcdune_block_states(block);
+	const uint8_t *states = gcdune_block_states(block) + from;
 	const struct taken t = taken_now();
-	unsigned n = block->nslots, i = from & ~15u, mask, first;
+	uint64_t taken = 0;
 
-	if (from >= n)
-		return false;
-	mask = ~taken16(states + i, &t) & 0xffffu & (0xffffu << (from & 15));
-	while (!mask) {
-		i += 16;
-		if (i >= n)
-			return false;
-		mask = ~taken16(states + i, &t) & 0xffffu;
-	}
-	first = i + (unsigned)__builtin_ctz(mask);
-	if (first >= n)
-		return false;
-	mask = taken16(states + i, &t) & (0xffffu << (first & 15));
-	while (!mask) {
-		i += 16;
-		if (i >= n)
-			break;
-		mask = taken16(states + i, &t);
-	}
-	unsigned last = mask ? i + (unsigned)__builtin_ctz(mask) : n;
+	for (unsigned i = 0; i < GCDUNE_STATE_UNIT; i += 16)
+		taken |= (uint64_t)taken16(states + i, &t) << i;
+	unsigned left = block->nslots - from;
 
-	*begin = first;
-	*end = last < n ? last : n;
-	return true;
+	return ~taken & (left < 64 ? ((uint64_t)1 << left) - 1 : ~(uint64_t)0);
 }
 
 static unsigned taken_slots(const struct gcdune_block *block)

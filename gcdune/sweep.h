@@ -4,8 +4,9 @@
 
 #include "heap.h"
 
-/* The next run of free slots of a block at or after FROM: sets *BEGIN and *END. False: none. The block's owner. */
-bool gcdune_sweep_run(const struct gcdune_block *block, unsigned from, unsigned *begin, unsigned *end);
+/* Of the GCDUNE_STATE_UNIT slots from FROM on, a multiple of that below nslots: a bit for each that is free, the lowest for FROM.
+ * The block's owner: what is free stays so, whatever is collected meanwhile, until he gives it out. */
+uint64_t gcdune_sweep_free(const struct gcdune_block *block, unsigned from);
 
 /* Whether more than a quarter of a block's slots are free. */
 bool gcdune_sweep_is_roomy(const struct gcdune_block *block);

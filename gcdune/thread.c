@@ -160,6 +160,7 @@ void gcdune_thread_rewind(struct gcdune_thread *thread)
 		thread->allocated -= run->end - limit;
 		run->end = limit;
 		run->slot = 0;
+		run->free = 0;
 		heap->spans[run->block].clean = 0;
 	}
 }

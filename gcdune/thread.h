@@ -20,8 +20,9 @@ struct gcdune_run {
 	struct gcdune_cursor *cursor;
 	void *freed;	/* slots given to gcdune_free, chained through their first word, state COLOR_FREED */
 	uint32_t block; /* that the run is in; it is OPEN; or GCDUNE_NO_BLOCK */
-	uint16_t slot;	/* where in the block the search for the next run begins */
+	uint16_t slot;	/* where in the block the search goes on when all of `free' is used up; a multiple of 64 */
 	uint16_t nfreed;
+	uint64_t free; /* those of the 64 slots before that which are free and not given out yet */
 };
 
 struct gcdune_cache {
