@@ -6,7 +6,7 @@
 
 /* One object, in a critical section. NULL: no memory. */
 void *gcdune_run_take(struct gcdune_thread *thread, unsigned kind, unsigned cls);
-/* The same from what CACHE has without taking heap.lock or time; its cursor is empty. NULL: nothing. */
+/* The same from what CACHE has, without heap.lock; its cursor is empty. NULL: nothing. */
 void *gcdune_run_take_near(struct gcdune_thread *thread, struct gcdune_cache *cache, unsigned kind, unsigned cls);
 
 #endif

@@ -98,8 +98,10 @@ static uint32_t find_block(unsigned kind, unsigned cls)
 }
 
 /* A block whose slots may be free becomes the run's open block. */
-static bool next_block(struct gcdune_run *run, unsigned kind, unsigned cls)
+static bool next_block(struct gcdune_thread *thread, struct gcdune_run *run, unsigned kind, unsigned cls)
 {
+	uint64_t since = gcdune_os_now();
+
 	gcdune_mutex_lock_soon(&heap->lock);
 	if (run->block != GCDUNE_NO_BLOCK)
 		gcdune_block_close(run->block);
@@ -114,6 +116,7 @@ static bool next_block(struct gcdune_run *run, unsigned kind, unsigned cls)
 	pthread_mutex_unlock(&heap->lock);
 	run->slot = 0;
 	run->free = 0;
+	gcdune_stats_lost(thread, GCDUNE_LOST_BLOCK, since, gcdune_os_now());
 	return index != GCDUNE_NO_BLOCK;
 }
 
@@ -183,24 +186,6 @@ static inline void begin_run(struct gcdune_thread *thread, struct gcdune_cursor 
 	memset(gcdune_block_states(block) + begin, heap->color, end - begin);
 	cursor->limit = first;
 	gcdune_account(thread, (int64_t)((end - begin) * size));
-}
-
-/* Finds the next run of free slots and points the cursor at it. */
-static bool next_run(struct gcdune_thread *thread, struct gcdune_cursor *cursor, struct gcdune_run *run, unsigned kind,
-		     unsigned cls)
-{
-	unsigned begin, end;
-
-	while (run->block == GCDUNE_NO_BLOCK || !find_run(run, &begin, &end)) {
-		uint64_t since = gcdune_os_now();
-		bool found = next_block(run, kind, cls);
-
-		gcdune_stats_lost(thread, GCDUNE_LOST_BLOCK, since, gcdune_os_now());
-		if (!found)
-			return false;
-	}
-	begin_run(thread, cursor, run, gcdune_classes[cls].size, begin, end);
-	return true;
 }
 
 /* ---- Slots ---- */
@@ -276,21 +261,14 @@ void *gcdune_run_take(struct gcdune_thread *thread, unsigned kind, unsigned cls)
 	if (!cache)
 		return NULL;
 	struct gcdune_cursor *cursor = &cache->cursors[cls];
-	struct gcdune_run *run = &cache->runs[cls];
-	size_t size = gcdune_classes[cls].size;
-
-	if (cursor->next >= cursor->limit) {
-		if (run->freed) {
-			gcdune_account(thread, (int64_t)size);
-			return take_freed(run, kind, cls);
-		}
-		if (cursor->limit >= run->end && !next_run(thread, cursor, run, kind, cls))
-			return NULL;
-		if (cursor->limit < run->end && cursor->next == cursor->limit)
-			next_piece(cursor, run, kind, size);
-	}
 	void *object = cursor->next;
 
-	cursor->next += size;
+	if (cursor->next < cursor->limit) {
+		cursor->next += gcdune_classes[cls].size;
+		return object;
+	}
+	while (!(object = gcdune_run_take_near(thread, cache, kind, cls)))
+		if (!next_block(thread, &cache->runs[cls], kind, cls))
+			return NULL;
 	return object;
 }
