@@ -238,7 +238,6 @@ void *gcdune_run_take_near(struct gcdune_thread *thread, struct gcdune_cache *ca
 
 	if (run->freed) {
 		gcdune_account(thread, (int64_t)size);
-		thread->uncleared += (unsigned)size;
 		return take_freed(run, kind, cls);
 	}
 	if (cursor->limit >= run->end) {

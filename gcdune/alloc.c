@@ -163,9 +163,8 @@ __attribute__((noinline)) void *gcdune_alloc_slow(size_t size, gcdune_kind kind)
 		return gcdune_alloc_any(size, 1, kind);
 	struct gcdune_thread *thread = gcdune_thread_self;
 
-	/* As often as if all objects lay together. */
+	/* As often as if all objects lay together. Who takes what it freed leaves nothing behind. */
 	if (__builtin_expect(thread->uncleared >= GCDUNE_CLEAR_AHEAD, 0)) {
-		thread->uncleared = 0;
 		note_depth(thread);
 		gcdune_dead_clear(thread);
 	}

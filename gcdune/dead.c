@@ -1,6 +1,7 @@
 /* dead.c - owns what a call that allocates leaves behind in its thread: addresses in dead frames and dead registers, which
  * are taken for roots when the thread is stopped, and by which a dropped structure lives on. (linked-list of make demo held
- * 340 MiB so, and 60 without.) Called by alloc.c, at the end of each slow path.
+ * 340 MiB so, and 60 without.) Called by alloc.c, at the end of each slow path, and of
+ * the short one now and then.
  *
  * What returned functions left on the stack lies in the frames of those that are called next, in parts that they may not
  * write for a long time. So the dead part of the stack is cleared, now and then as far down as the thread is known to have
@@ -58,6 +59,7 @@ __attribute__((noinline)) void gcdune_dead_clear(struct gcdune_thread *thread)
 	size_t size = dead_below(thread, (uintptr_t)__builtin_frame_address(0));
 	char *dead = __builtin_alloca(size);
 
+	thread->uncleared = 0;
 	memset(dead, 0, size);
 	__asm__ volatile("" : : "r"(dead) : "memory");
 	clear_registers();

@@ -46,7 +46,7 @@ struct gcdune_thread {
 	int64_t allocated;  /* bytes not yet added to heap.allocated */
 	uint64_t countdown; /* torture: allocations until the next collection */
 	int until_clear;    /* slow paths until dead stack is cleared */
-	unsigned uncleared; /* bytes that were at hand since that was counted (alloc.c) */
+	unsigned uncleared; /* bytes taken from what was at hand since dead stack was last cleared at all */
 	unsigned put_back;  /* slots, into cursors (alloc-free.c) */
 	uintptr_t deepest;  /* lowest stack pointer seen in the slow path since dead stack was last cleared */
 
