@@ -24,12 +24,17 @@ static void grandchild(void)
 	_exit(0);
 }
 
-static _Atomic bool begun; /* this program's own threads are its own affair */
+/* This program's own threads are its own affair: while one begins or ends, it may hold such a lock as well. So fork falls
+ * between these two. */
+static _Atomic bool begun, forked;
 
 static void *collect(void *arg)
 {
+	KEEP_ALIVE(gcdune_alloc(100));
 	begun = true;
 	gcdune_collect();
+	while (!forked)
+		usleep(100);
 	return arg;
 }
 
@@ -46,6 +51,7 @@ static void round_of(int i)
 	CHECK(pid >= 0);
 	if (pid == 0)
 		grandchild();
+	forked = true;
 	CHECK_EQ(child_wait(pid), 0);
 	pthread_join(thread, NULL);
 	_exit(0);
