@@ -9,10 +9,17 @@
 
 #include <errno.h>
 
+#include "pacer.h"
+
 /* Held for some lookups at most: who waits looks again for a moment before it sleeps. */
 static pthread_mutex_t lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 struct gcdune_finalize_tables gcdune_finalize_tables;
 static struct gcdune_finalize_tables *const tables = &gcdune_finalize_tables;
+
+/* Bytes in the tables and in the notes of a collection; and a finalizer's object, with what hangs from it, lives through one more.
+ * Counted so, a program of 2 MiB that makes objects with finalizers and little else collects before 15000 of them have died
+ * and not 20000, and so much shorter are its pauses. */
+enum { FINALIZER_TAKES = 200, LINK_TAKES = 100 };
 
 void gcdune_finalize_lock(void)
 {
@@ -58,6 +65,13 @@ void gcdune_finalize_leave(struct gcdune_thread *thread)
 	gcdune_critical_leave(thread);
 }
 
+/* The program does. */
+static void take_away(struct gcdune_table *table, struct gcdune_entry *entry, int64_t takes)
+{
+	gcdune_table_remove(table, entry);
+	gcdune_pacer_beside(-takes);
+}
+
 static bool is_start(const void *object)
 {
 	struct gcdune_ref ref;
@@ -91,7 +105,7 @@ int gcdune_finalizer_set(void *object, gcdune_finalizer fn, void *data, enum gcd
 	}
 	if (!fn) {
 		if (entry)
-			gcdune_table_remove(&tables->finalizers, entry);
+			take_away(&tables->finalizers, entry, FINALIZER_TAKES);
 		goto out;
 	}
 	if (!entry) {
@@ -99,6 +113,7 @@ int gcdune_finalizer_set(void *object, gcdune_finalizer fn, void *data, enum gcd
 		if (error)
 			goto out;
 		entry = gcdune_table_insert(&tables->finalizers, (uintptr_t)object);
+		gcdune_pacer_beside(FINALIZER_TAKES);
 	}
 	entry->value[GCDUNE_FINALIZE_FN] = (uintptr_t)fn;
 	entry->value[GCDUNE_FINALIZE_DATA] = (uintptr_t)data;
@@ -120,7 +135,7 @@ void gcdune_finalize_forget(void *object)
 	struct gcdune_entry *entry = gcdune_table_find(&tables->finalizers, (uintptr_t)object);
 
 	if (entry)
-		gcdune_table_remove(&tables->finalizers, entry);
+		take_away(&tables->finalizers, entry, FINALIZER_TAKES);
 	gcdune_finalize_leave(thread);
 }
 
@@ -142,6 +157,7 @@ int gcdune_link_add(void **link, const void *target, enum gcdune_link_kind kind)
 		if (error)
 			goto out;
 		entry = gcdune_table_insert(&tables->links[kind], (uintptr_t)link);
+		gcdune_pacer_beside(LINK_TAKES);
 	}
 	entry->value[0] = (uintptr_t)target;
 	gcdune_finalize_changed(GCDUNE_SUSPECT_SHORT + kind, entry);
@@ -159,7 +175,7 @@ int gcdune_link_remove(void **link, enum gcdune_link_kind kind)
 	struct gcdune_entry *entry = gcdune_table_find(&tables->links[kind], (uintptr_t)link);
 
 	if (entry)
-		gcdune_table_remove(&tables->links[kind], entry);
+		take_away(&tables->links[kind], entry, LINK_TAKES);
 	gcdune_finalize_leave(thread);
 	return entry ? 0 : -ENOENT;
 }

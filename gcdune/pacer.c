@@ -28,8 +28,9 @@ static struct gcdune_heap *const heap = &gcdune_heap;
 
 /* The least to allocate between collections: below it, finding the roots would cost more than is gained. */
 static const size_t LEAST = (size_t)3 << 20;
-/* So many times that, while stops take a good part of the time. */
-static size_t leasts = 1;
+/* So many times that, in units of its LEASTS-th part, while stops take a good part of the time. */
+enum { LEASTS = 16 };
+static size_t leasts = LEASTS;
 /* What the heap holds beyond the share shrinks with this time constant: memory that was needed a moment ago is likely
  * to be needed again, memory that was needed a minute ago is not. */
 static const uint64_t DECAY_NS = 10000000000u;
@@ -38,6 +39,8 @@ static const size_t SOON = (size_t)40 << 20;
 enum { LEAF_SHARE = 4 };
 /* A free block that is so old (sweep.c) is not needed soon. */
 enum { OLD = 3 };
+/* Free blocks that are kept in any case. */
+enum { SPARE = 4 };
 /* Blocks given back to the kernel under one hold of heap.lock: a stop never waits for more than that. */
 enum { BATCH = 32 };
 
@@ -76,7 +79,7 @@ static size_t budget(bool concurrent)
 	size_t cost = sure - leaf + leaf / LEAF_SHARE + heap->root_bytes;
 	if (!heap->minor) {
 		note_growth(sure);
-		full.share = MAX(cost / 100 * gcdune_options.growth, leasts * LEAST);
+		full.share = MAX(cost / 100 * gcdune_options.growth, leasts * (LEAST / LEASTS));
 	}
 	size_t least = MAX(full.live + full.share, heap->live_bytes + LEAST / 4);
 	size_t held = (heap->blocks_used + heap->blocks_dirty) << GCDUNE_BLOCK_SHIFT;
@@ -119,11 +122,23 @@ void gcdune_pacer_init(void)
 	heap->trigger = (int64_t)allowance;
 }
 
+static int64_t beside; /* what is so counted since the last cycle began or ended */
+
+void gcdune_pacer_beside(int64_t bytes)
+{
+	/* What was made before it has been seen to. */
+	if (beside + bytes < 0)
+		return;
+	beside += bytes;
+	atomic_fetch_sub(&heap->trigger, bytes);
+}
+
 static int64_t at_flip; /* heap.allocated then */
 
 void gcdune_pacer_flip(void)
 {
 	at_flip = heap->allocated;
+	beside = 0;
 	/* From here on the trigger is for assists. */
 	heap->trigger = MAX((int64_t)allowance, at_flip + (int64_t)LEAST / 4);
 }
@@ -172,26 +187,23 @@ static bool next_is_minor(size_t room, size_t survived, uint64_t ns)
 	return false;
 }
 
-/* Two threads that do nothing but allocate use LEAST up in 50 us, and to stop and start the other takes a third of that. And where
- * all of a small heap is marked in each stop, that may take a third of the time of one thread; but one stop that took long
- * does not say so. */
+/* Two threads that do nothing but allocate use LEAST up in a moment, and to stop and start the other takes a third of that; and
+ * where all of a small heap is marked in each stop, that may take a third of the time of one thread. So there is as much more
+ * between collections as makes stops take SHARE of the time, by what they took lately; of one thread that is a longer while, for
+ * one stop that took long does not say so. */
 static void note_stop(uint64_t took)
 {
-	enum { MOST = 4, MOST_ALONE = 2, SLOWLY = 8, WHOLE = 1 << 16 };
+	enum { MOST = 4, MOST_ALONE = 2, SLOWLY = 8, QUICKLY = 2, WHOLE = 1 << 16, SHARE = WHOLE / 6 };
 	static uint64_t before;
-	static int64_t usual; /* share, of WHOLE */
+	static int64_t usual; /* what of WHOLE they would take with LEAST */
 	uint64_t now = gcdune_os_now(), since = now - before;
-	int64_t share = (int64_t)MIN(took * WHOLE / MAX(since, 1), WHOLE);
 	bool alone = gcdune_threads_count <= 1;
+	int64_t share = (int64_t)MIN(took * WHOLE / MAX(since, 1), WHOLE) * (int64_t)leasts / LEASTS;
 
 	before = now;
-	usual += (share - usual) / SLOWLY;
-	if (alone)
-		share = usual;
-	if (share > (alone ? WHOLE / 4 : WHOLE / 8))
-		leasts = MIN(leasts * 2, alone ? MOST_ALONE : MOST);
-	else if (leasts > 1 && share < (alone ? WHOLE / 16 : WHOLE / 32))
-		leasts /= 2;
+	usual += (share - usual) / (alone ? SLOWLY : QUICKLY);
+	leasts = (size_t)(usual * LEASTS / SHARE);
+	leasts = MAX(LEASTS, MIN(leasts, (size_t)(alone ? MOST_ALONE : MOST) * LEASTS));
 }
 
 /* Who asks for collections as often as one is due would have twice as many if we did not wait for it: after one that was
@@ -248,6 +260,7 @@ bool gcdune_pacer_cycle_end(enum gcdune_cycle_reason reason, bool concurrent, bo
 		b -= MIN(headrooms[minor_next], b / 4 * 3);
 	}
 	heap->trigger = (int64_t)MAX(b, awaited);
+	beside = 0;
 	return minor_next;
 }
 
@@ -271,7 +284,7 @@ unsigned gcdune_pacer_debt(unsigned *sleep)
 void gcdune_pacer_release(bool all)
 {
 	struct gcdune_thread *thread = gcdune_thread_self;
-	size_t keep = all ? 0 : ((goal - MIN(goal, heap->live_bytes)) >> GCDUNE_BLOCK_SHIFT) + 16, n;
+	size_t n;
 
 	if (!all && !gcdune_options.release)
 		return;
@@ -280,7 +293,11 @@ void gcdune_pacer_release(bool all)
 		if (thread)
 			gcdune_critical_enter(thread);
 		pthread_mutex_lock(&heap->lock);
-		n = gcdune_block_release(all ? 0 : OLD, keep, BATCH);
+		/* Blocks in use have free slots, too. If these are too few, free blocks are taken in each cycle: none is OLD then. */
+		size_t used = heap->blocks_used << GCDUNE_BLOCK_SHIFT;
+		size_t keep = ((goal - MIN(goal, used)) >> GCDUNE_BLOCK_SHIFT) + SPARE;
+
+		n = all ? gcdune_block_release(0, 0, BATCH) : gcdune_block_release(OLD, keep, BATCH);
 		pthread_mutex_unlock(&heap->lock);
 		if (thread)
 			gcdune_critical_leave(thread);

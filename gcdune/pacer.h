@@ -22,6 +22,9 @@ bool gcdune_pacer_cycle_end(enum gcdune_cycle_reason reason, bool concurrent, bo
 /* A thread has allocated as much as was to last until the cycle's end. How many objects it should mark (0: none), and how
  * many times as long as it ran it should now sleep. */
 unsigned gcdune_pacer_debt(unsigned *sleep);
+/* The program has made something that takes BYTES outside the heap until a collection, or (less than 0) has undone that: the
+ * next is due that much earlier. With the lock of finalize.c, in a critical section. */
+void gcdune_pacer_beside(int64_t bytes);
 /* From now on so many minor cycles between full ones, where cycles can be minor (form.c); fewer if what they find alive takes
  * up the room. Any thread. */
 void gcdune_pacer_minors_set(unsigned minors);
