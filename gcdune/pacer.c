@@ -187,22 +187,24 @@ static bool next_is_minor(size_t room, size_t survived, uint64_t ns)
 	return false;
 }
 
-/* Two threads that do nothing but allocate use LEAST up in a moment, and to stop and start the other takes a third of that; and
- * where all of a small heap is marked in each stop, that may take a third of the time of one thread. So there is as much more
- * between collections as makes stops take SHARE of the time, by what they took lately; of one thread that is a longer while, for
- * one stop that took long does not say so. */
+/* Two threads that do nothing but allocate use LEAST up in a quarter of a millisecond, and a stop costs them more than it takes:
+ * blocks that they filled are looked for anew. And where all of a small heap is marked in each stop, that may take a third of the
+ * time of one thread. So there is as much more between collections as has them come no more often than each OFTEN, and take a
+ * SHARE of the time at most, by what they took lately; of one thread that is a longer while, for one stop that took long does
+ * not say so. */
 static void note_stop(uint64_t took)
 {
-	enum { MOST = 4, MOST_ALONE = 2, SLOWLY = 8, QUICKLY = 2, WHOLE = 1 << 16, SHARE = WHOLE / 6 };
+	enum { MOST = 4, MOST_ALONE = 2, SLOWLY = 8, QUICKLY = 2, SHARE = 6, WHOLE = 1 << 16 };
+	const uint64_t OFTEN = 700000;
 	static uint64_t before;
-	static int64_t usual; /* what of WHOLE they would take with LEAST */
-	uint64_t now = gcdune_os_now(), since = now - before;
+	static int64_t usual; /* times LEAST, of WHOLE */
+	uint64_t now = gcdune_os_now(), since = MAX(now - before, 1);
 	bool alone = gcdune_threads_count <= 1;
-	int64_t share = (int64_t)MIN(took * WHOLE / MAX(since, 1), WHOLE) * (int64_t)leasts / LEASTS;
+	int64_t wanted = (int64_t)(MAX(took * SHARE, OFTEN) * leasts * (WHOLE / LEASTS) / since);
 
 	before = now;
-	usual += (share - usual) / (alone ? SLOWLY : QUICKLY);
-	leasts = (size_t)(usual * LEASTS / SHARE);
+	usual += (MIN(wanted, MOST * WHOLE) - usual) / (alone ? SLOWLY : QUICKLY);
+	leasts = (size_t)usual / (WHOLE / LEASTS);
 	leasts = MAX(LEASTS, MIN(leasts, (size_t)(alone ? MOST_ALONE : MOST) * LEASTS));
 }
 
