@@ -25,6 +25,7 @@ static uint64_t minor_ns;
  * it, which can be long too (many dead objects with finalizers, roots that only a stopped program may be asked for). */
 enum { GOALS = 4 };
 static uint64_t stop_ns = 500000; /* for each MiB, in such collections */
+static unsigned in_a_row;	  /* so many were abandoned since one was not */
 static uint64_t beside_ns;	  /* about the longest of the last pauses of those that were marked beside it */
 static size_t weight;		  /* what there was to mark in the last collection */
 static uint64_t survival = 256;	  /* of what was made before it, how much there was; in 256ths */
@@ -50,6 +51,7 @@ void gcdune_form_used(uint64_t ns, uint64_t cpu, bool concurrent, bool minor)
 		/* But not for ever: after some hundreds of cycles any heap would be taken for small. */
 		stop_ns = MAX(stop_ns - stop_ns / 64, MIN(stop_ns, FASTEST));
 	} else {
+		in_a_row = 0;
 		beside_ns -= beside_ns / 64;
 		uint64_t now = ns * 1024 / ((weight >> 10) + BASE);
 
@@ -195,12 +197,19 @@ uint64_t gcdune_form_bound(enum gcdune_cycle_reason reason, bool minor)
 	return gcdune_dirty_promises() && gcdune_collector_ready() ? most / 8 * 7 : 0;
 }
 
+/* One that was about to be too long was within the goal when it was abandoned: the next will likely do, and beside the program it
+ * costs more. If not, it is tried again after some, and then after some more cycles beside it. */
 void gcdune_form_abandoned(bool minor)
 {
-	if (minor)
+	enum { FIRST = 4 };
+	bool within_goal = longest(beside()) <= (uint64_t)gcdune_options.pause_goal * 1000;
+
+	if (minor) {
 		minor_ns = 4 * MINOR_LONG;
-	else
-		stop_ns += stop_ns / 2;
+	} else {
+		stop_ns += stop_ns >> (within_goal && in_a_row < FIRST ? FIRST - in_a_row : 1);
+		in_a_row++;
+	}
 }
 
 bool gcdune_form_minor_here(enum gcdune_cycle_reason reason)
