@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -76,6 +77,34 @@ UNUSED static uint64_t random_next(uint64_t *state)
 	*state ^= *state << 13;
 	*state ^= *state >> 7;
 	return *state ^= *state << 17;
+}
+
+UNUSED static void tick_nothing(int sig)
+{
+}
+
+/* SIGALRM each LEAST microseconds, or as often as leaves the program most of its time: on a slow machine a handler may take
+ * longer than that, and nothing else would ever run. */
+UNUSED static void ticks_begin(long least)
+{
+	enum { TIMES = 20, SHARE = 4 };
+	struct timespec from, to;
+
+	signal(SIGUSR2, tick_nothing);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	for (int i = 0; i < TIMES; i++)
+		raise(SIGUSR2);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	signal(SIGUSR2, SIG_DFL);
+	long each = ((to.tv_sec - from.tv_sec) * 1000000 + (to.tv_nsec - from.tv_nsec) / 1000) * SHARE / TIMES;
+	suseconds_t us = each < least ? least : each < 999999 ? each : 999999;
+
+	setitimer(ITIMER_REAL, &(struct itimerval){ { 0, us }, { 0, us } }, NULL);
+}
+
+UNUSED static void ticks_end(void)
+{
+	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
 }
 
 #endif

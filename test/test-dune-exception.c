@@ -242,7 +242,6 @@ static void *traps(void *argument)
 
 static void with_signals(void)
 {
-	struct itimerval often = { { 0, 700 }, { 0, 700 } }, never = { 0 };
 	long rounds = repetitions(2000);
 	struct dune_probe probe;
 	pthread_t threads[3];
@@ -251,12 +250,12 @@ static void with_signals(void)
 	exact = !probe.software_kvm;
 	CHECK_EQ(dune_exception_handler(3, count_breakpoint, NULL), 0);
 	signal(SIGALRM, on_tick);
-	setitimer(ITIMER_REAL, &often, NULL);
+	ticks_begin(700);
 	for (int i = 0; i < 3; i++)
 		CHECK_EQ(pthread_create(&threads[i], NULL, traps, &rounds), 0);
 	for (int i = 0; i < 3; i++)
 		pthread_join(threads[i], NULL);
-	setitimer(ITIMER_REAL, &never, NULL);
+	ticks_end();
 	CHECK(ticks > 0);
 	CHECK_EQ(dune_exception_handler(3, on_exception, (void *)&calls), 0);
 }

@@ -401,7 +401,7 @@ static void vectors(void)
 
 	signal(SIGALRM, clobber);
 	hits = 0;
-	setitimer(ITIMER_REAL, &(struct itimerval){ { 0, 2000 }, { 0, 2000 } }, NULL);
+	ticks_begin(2000);
 	while (hits < 30) {
 		for (int i = 0; i < 1000; i++)
 			sum += x, n++;
