@@ -1,6 +1,7 @@
 /* pacer.c - owns the decision when to collect: after a collection the program may allocate a share (GCDUNE_GROWTH
  * percent) of what is live before the next is over; or more, as long as memory that the heap holds already is enough for
- * it. That memory shrinks in time towards what the share calls for, and what is beyond goes back to the kernel.
+ * it. That memory shrinks in time towards what the share calls for, and what is beyond goes back to the kernel. Finalizers and
+ * links count as allocated.
  *
  * A cycle that runs beside the program begins earlier, by what the program allocated during the last one and an eighth
  * more. If that is used up before marking is over, threads help to mark, in small pieces, as they allocate, and
@@ -27,10 +28,9 @@
 static struct gcdune_heap *const heap = &gcdune_heap;
 
 /* The least to allocate between collections: below it, finding the roots would cost more than is gained. */
-static const size_t LEAST = (size_t)3 << 20;
-/* So many times that, in units of its LEASTS-th part, while stops take a good part of the time. */
-enum { LEASTS = 16 };
-static size_t leasts = LEASTS;
+#define LEAST ((size_t)3 << 20)
+/* That, or more while stops take a good part of the time (note_stop). */
+static size_t least_now = LEAST;
 /* What the heap holds beyond the share shrinks with this time constant: memory that was needed a moment ago is likely
  * to be needed again, memory that was needed a minute ago is not. */
 static const uint64_t DECAY_NS = 10000000000u;
@@ -79,7 +79,7 @@ static size_t budget(bool concurrent)
 	size_t cost = sure - leaf + leaf / LEAF_SHARE + heap->root_bytes;
 	if (!heap->minor) {
 		note_growth(sure);
-		full.share = MAX(cost / 100 * gcdune_options.growth, leasts * (LEAST / LEASTS));
+		full.share = MAX(cost / 100 * gcdune_options.growth, least_now);
 	}
 	size_t least = MAX(full.live + full.share, heap->live_bytes + LEAST / 4);
 	size_t held = (heap->blocks_used + heap->blocks_dirty) << GCDUNE_BLOCK_SHIFT;
@@ -194,18 +194,17 @@ static bool next_is_minor(size_t room, size_t survived, uint64_t ns)
  * not say so. */
 static void note_stop(uint64_t took)
 {
-	enum { MOST = 4, MOST_ALONE = 2, SLOWLY = 8, QUICKLY = 2, SHARE = 6, WHOLE = 1 << 16 };
+	enum { MOST = 4, MOST_ALONE = 2, SLOWLY = 8, QUICKLY = 2, SHARE = 6 };
 	const uint64_t OFTEN = 700000;
 	static uint64_t before;
-	static int64_t usual; /* times LEAST, of WHOLE */
+	static int64_t usual; /* what was wanted lately, in bytes */
 	uint64_t now = gcdune_os_now(), since = MAX(now - before, 1);
 	bool alone = gcdune_threads_count <= 1;
-	int64_t wanted = (int64_t)(MAX(took * SHARE, OFTEN) * leasts * (WHOLE / LEASTS) / since);
+	uint64_t wanted = MAX(took * SHARE, OFTEN) * least_now / since;
 
 	before = now;
-	usual += (MIN(wanted, MOST * WHOLE) - usual) / (alone ? SLOWLY : QUICKLY);
-	leasts = (size_t)usual / (WHOLE / LEASTS);
-	leasts = MAX(LEASTS, MIN(leasts, (size_t)(alone ? MOST_ALONE : MOST) * LEASTS));
+	usual += ((int64_t)MIN(wanted, MOST * LEAST) - usual) / (alone ? SLOWLY : QUICKLY);
+	least_now = MAX(LEAST, MIN((size_t)usual, (alone ? MOST_ALONE : MOST) * LEAST));
 }
 
 /* Who asks for collections as often as one is due would have twice as many if we did not wait for it: after one that was

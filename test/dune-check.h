@@ -89,13 +89,13 @@ UNUSED static void ticks_begin(long least)
 {
 	enum { TIMES = 20, SHARE = 4 };
 	struct timespec from, to;
+	void (*before)(int) = signal(SIGUSR2, tick_nothing);
 
-	signal(SIGUSR2, tick_nothing);
 	clock_gettime(CLOCK_MONOTONIC, &from);
 	for (int i = 0; i < TIMES; i++)
 		raise(SIGUSR2);
 	clock_gettime(CLOCK_MONOTONIC, &to);
-	signal(SIGUSR2, SIG_DFL);
+	signal(SIGUSR2, before);
 	long each = ((to.tv_sec - from.tv_sec) * 1000000 + (to.tv_nsec - from.tv_nsec) / 1000) * SHARE / TIMES;
 	suseconds_t us = each < least ? least : each < 999999 ? each : 999999;
 

@@ -407,7 +407,7 @@ static void vectors(void)
 			sum += x, n++;
 		CHECK(sum == (double)n * 1.25);
 	}
-	setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
+	ticks_end();
 }
 
 /* A child sends real-time signals as fast as it can; each arrives. */
