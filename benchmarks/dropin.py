@@ -148,7 +148,8 @@ workloads = [
     ("guile: threads, guardians, weak", "guile-3.0", lambda: guile("threads.scm", amount(320000, 500, 40000))),
     ("guile: six programs", "guile-3.0", lambda: None if options.short else ["guile-3.0", top + "/benchmarks/guile-alloc.scm"]),
     ("ecl: compile", "ecl", ecl_compile),
-    ("ecl: conses", "ecl", lambda: ecl("(part 'cons %d)" % amount(300, 2))),
+    ("ecl: conses", "ecl", lambda: ecl("(part 'cons %d)" % amount(200, 2))),
+    ("ecl: sorting", "ecl", lambda: ecl("(part 'sort %d)" % amount(300, 2))),
     ("ecl: trees", "ecl", lambda: ecl("(part 'trees %d)" % amount(500, 4))),
     ("ecl: threads", "ecl", lambda: ecl("(part 'threads %d)" % amount(160, 2))),
     ("ecl: weak tables", "ecl", lambda: ecl("(part 'weak %d)" % amount(280, 2))),
@@ -167,13 +168,14 @@ workloads = [
 ]
 
 
-def longest_pause(path):
-    """From GCDUNE_STATS (ours) or from Boehm's collection events (observe-bdw.c); None if the program told nothing."""
+def told_by(path):
+    """What GCDUNE_STATS (ours) or observe-bdw.c (from Boehm's collection events) has of the run; nothing if the program told nothing."""
     try:
         report = json.load(open(path))
     except (OSError, ValueError):
-        return None
-    return report["pause_max_ns"] / 1e6
+        return {"pause_ms": None, "allocated_mib": None}
+    allocated = report.get("bytes_allocated")
+    return {"pause_ms": report["pause_max_ns"] / 1e6, "allocated_mib": allocated and allocated / 2**20}
 
 
 def run(command, ours):
@@ -194,7 +196,7 @@ def run(command, ours):
         print("  hangs: killed after %.0f s" % limit)
     output = open(work + "/out", "rb").read()
     return ({"wall_s": figures["wall_s"], "cpu_s": figures["user_s"] + figures["system_s"], "peak_mib": figures["rss_kib"] / 1024,
-             "pause_ms": longest_pause(report)}, output, figures["status"] or figures["signal"])
+             **told_by(report)}, output, figures["status"] or figures["signal"])
 
 
 # ---- What is not the collector's ----
@@ -261,7 +263,7 @@ def keep():
 
 
 def middle(runs, figure):
-    values = [r[figure] for r in runs if r[figure] is not None]
+    values = [r[figure] for r in runs if r.get(figure) is not None]
     return statistics.median(values) if values else None
 
 
@@ -273,8 +275,15 @@ def shown(value, form):
     return "-" if value is None else form % value
 
 
+def rate(name):
+    """MiB that the program asks for in a second (by our library's count, which rounds sizes up), with the library that is faster."""
+    one = results["workloads"][name]
+    allocated = middle(one["ours"], "allocated_mib")
+    return allocated and allocated / min(middle(one[side], "wall_s") for side in ("debian", "ours"))
+
+
 def columns(name):
-    cells = [name]
+    cells = [name, shown(rate(name), "%.0f")]
     for side in ("debian", "ours"):
         runs = results["workloads"][name][side]
         cells += [shown(middle(runs, "wall_s"), "%.2f"), shown(middle(runs, "cpu_s"), "%.2f"), shown(middle(runs, "peak_mib"), "%.0f"),
@@ -287,7 +296,10 @@ def ratio(name, figure):
     return middle(one["ours"], figure) / middle(one["debian"], figure)
 
 
-HEAD = ["", "wall s", "CPU s", "MiB", "pause ms", "worst", "wall s", "CPU s", "MiB", "pause ms", "worst", "wall", "CPU", "memory"]
+HEAD = ["", "MiB/s", "wall s", "CPU s", "MiB", "pause ms", "worst", "wall s", "CPU s", "MiB", "pause ms", "worst", "wall", "CPU", "memory"]
+
+
+HEAVY = 50 # MiB/s: who allocates less has little that a collector could do better
 
 
 def means(names):
@@ -302,13 +314,17 @@ def publish(names):
     with open(top + "/docs/dropin.md", "w") as f:
         f.write(before + "<!-- make bench-dropin PUBLISH=1 -->\n")
         f.write("By `make bench-dropin` (docs/benchmarks.md): %s; medians of %d to %d runs of each, in "
-                "turn; load %.1f before the runs (median). Columns 2 to 6 are Debian's library, 7 to 11 ours, then ratios, ours to Debian's.\n\n" % (
+                "turn; load %.1f before the runs (median). Column 2 is what the program allocates in a second, columns 3 to 7 are Debian's "
+                "library, 8 to 12 ours, then ratios, ours to Debian's.\n\n" % (
                     results["machine"], *(f(len(results["workloads"][n]["ours"]) for n in names) for f in (min, max)),
                     statistics.median(r["load"] for n in names for r in results["workloads"][n]["ours"])))
         f.write("| %s |\n|%s\n" % (" | ".join(HEAD), "---|" * len(HEAD)))
         for name in names:
             f.write("| %s |\n" % " | ".join(columns(name)))
-        f.write("| geometric mean |" + " |" * 10 + " %s |\n" % " | ".join(means(names)))
+        f.write("| geometric mean |" + " |" * 11 + " %s |\n" % " | ".join(means(names)))
+        heavy = [n for n in names if (rate(n) or 0) >= HEAVY]
+        if heavy != names:
+            f.write("| of those that allocate %d MiB/s or more |%s %s |\n" % (HEAVY, " |" * 11, " | ".join(means(heavy))))
         f.write(after)
 
 
@@ -376,8 +392,8 @@ else:
                                           if one["ours"] and one["debian"] else "-"), flush=True)
     done = [n for n in ready if results["workloads"][n]["ours"] and results["workloads"][n]["debian"]]
     if done:
-        form = "%-34s" + "%8s%8s%6s%9s%8s  " * 2 + "%7s%7s%8s"
-        print("\n%-34s%-41s%-41s%s" % ("", "Debian's library", "ours", "ratios"))
+        form = "%-34s%6s" + "%8s%8s%6s%9s%8s  " * 2 + "%7s%7s%8s"
+        print("\n%-40s%-41s%-41s%s" % ("", "Debian's library", "ours", "ratios"))
         for cells in [HEAD] + [columns(n) for n in done]:
             print(form % tuple(cells))
         print("geometric means: wall %s, processor time %s, peak memory %s" % tuple(means(done)))
