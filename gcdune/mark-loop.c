@@ -40,7 +40,7 @@ __attribute__((no_sanitize("address", "thread"))) size_t gcdune_mark_find(const 
 
 void gcdune_mark_loop(struct gcdune_marker *m)
 {
-	if (gcdune_mark_state.wide)
+	if (gcdune_mark_state.wide && !gcdune_mark_state.tiny)
 		gcdune_mark_loop_wide(m);
 	else
 		loop(m);

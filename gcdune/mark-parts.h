@@ -6,13 +6,14 @@
 
 /* ---- mark.c ---- */
 
-/* Colours and `stopped' change in a stopped world, while no other marker has anything. */
+/* Colours, `stopped' and `tiny' change in a stopped world, while no other marker has anything. */
 struct gcdune_mark_state {
 	uint8_t white, young, black;
 	bool stopped;		/* the world is: this is the pause */
 	_Atomic bool enough;	/* `until' has come: markers put down what they have */
 	_Atomic uint64_t until; /* when marking in a stop is given up; 0: it is not */
 	bool wide;		/* mark-wide.c's loop is used */
+	bool tiny;		/* but not this time: what was marked last was one granule an object, nearly all of it */
 };
 extern struct gcdune_mark_state gcdune_mark_state __attribute__((visibility("hidden")));
 
