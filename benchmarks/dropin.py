@@ -263,7 +263,7 @@ def keep():
 
 
 def middle(runs, figure):
-    values = [r[figure] for r in runs if r.get(figure) is not None]
+    values = [r[figure] for r in runs if r[figure] is not None]
     return statistics.median(values) if values else None
 
 
@@ -297,13 +297,15 @@ def ratio(name, figure):
 
 
 HEAD = ["", "MiB/s", "wall s", "CPU s", "MiB", "pause ms", "worst", "wall s", "CPU s", "MiB", "pause ms", "worst", "wall", "CPU", "memory"]
-
-
 HEAVY = 50 # MiB/s: who allocates less has little that a collector could do better
 
 
 def means(names):
     return ["%.2f" % math.exp(statistics.mean(math.log(ratio(n, figure)) for n in names)) for figure in ("wall_s", "cpu_s", "peak_mib")]
+
+
+def heavy(names):
+    return [n for n in names if (rate(n) or 0) >= HEAVY]
 
 
 def publish(names):
@@ -322,9 +324,8 @@ def publish(names):
         for name in names:
             f.write("| %s |\n" % " | ".join(columns(name)))
         f.write("| geometric mean |" + " |" * 11 + " %s |\n" % " | ".join(means(names)))
-        heavy = [n for n in names if (rate(n) or 0) >= HEAVY]
-        if heavy != names:
-            f.write("| of those that allocate %d MiB/s or more |%s %s |\n" % (HEAVY, " |" * 11, " | ".join(means(heavy))))
+        if heavy(names):
+            f.write("| of those that allocate %d MiB/s or more |%s %s |\n" % (HEAVY, " |" * 11, " | ".join(means(heavy(names)))))
         f.write(after)
 
 
@@ -397,6 +398,8 @@ else:
         for cells in [HEAD] + [columns(n) for n in done]:
             print(form % tuple(cells))
         print("geometric means: wall %s, processor time %s, peak memory %s" % tuple(means(done)))
+        if heavy(done):
+            print("of those that allocate %d MiB/s or more: %s, %s, %s" % (HEAVY, *means(heavy(done))))
         print("pause: the longest of a run, median of the runs; worst: of all")
         if options.publish:
             publish(done)
