@@ -7,13 +7,15 @@
 set -eu
 fail() { echo "test-deb: $*" >&2; exit 1; }
 command -v dpkg-deb >/dev/null || { echo 'SKIP: no dpkg-deb'; exit 77; }
-BUILD=$BUILD MAKE=make "$SRC/runtimes/make-deb" >/dev/null
+# Also for who keeps files to himself.
+(umask 077; BUILD=$BUILD MAKE=make "$SRC/runtimes/make-deb" >/dev/null)
 root=$BUILD/test/deb-root
 rm -rf "$root"
 mkdir -p "$root"
 [ "$(ls "$BUILD"/deb/*.deb | wc -l)" = 3 ] || fail "there are not three packages"
 for package in "$BUILD"/deb/*.deb; do
 	dpkg-deb -I "$package" | grep -q '^ Depends: ' || fail "$package depends on nothing"
+	! dpkg-deb -c "$package" | grep -v '^l' | grep -qv '^.r..r..r' || fail "$package has what only its owner can read"
 	dpkg-deb -x "$package" "$root"
 done
 for file in $(dpkg-query -L libgc1 libgc-dev 2>/dev/null | grep -v '/share/doc'); do

@@ -36,7 +36,7 @@ grep -q 'GCDUNE_DIRTY=uffd cannot be had' "$dir/out" || { cat "$dir/out"; fail '
 
 # An ordinary user without capabilities gets the same source as root.
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
-	cp "$BUILD/test/test-mutator" "$BUILD/lib/libgcdune.so.0" "$dir/"
+	install "$BUILD/test/test-mutator" "$BUILD/lib/libgcdune.so.0" "$dir/" # readable for everyone
 	LD_LIBRARY_PATH=$dir GCDUNE_STATS=1 setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all \
 		--no-new-privs "$dir/test-mutator" >"$dir/out" 2>&1 || { cat "$dir/out"; fail 'as nobody'; }
 	GCDUNE_STATS=1 "$BUILD/test/test-mutator" >"$dir/root" 2>&1 || { cat "$dir/root"; fail 'as root'; }

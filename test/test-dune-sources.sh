@@ -18,7 +18,7 @@ trap 'rm -rf "$out"' EXIT
 unset GCDUNE_DIRTY
 
 # Without a libdune beside it, and without /dev/kvm.
-cp "$BUILD/lib/libgcdune.so.0" "$BUILD/test/test-inline" "$out/"
+install "$BUILD/lib/libgcdune.so.0" "$BUILD/test/test-inline" "$out/" # readable for everyone
 LD_LIBRARY_PATH=$out GCDUNE_MODE=concurrent GCDUNE_STATS=1 GCDUNE_DIRTY=dune "$out/test-inline" >"$out/log" 2>&1 ||
 	{ cat "$out/log"; fail 'without libdune'; }
 [ "$(grep -c 'GCDUNE_DIRTY=dune cannot be had (libdune.so.0: .*): the next source is taken' "$out/log")" = 1 ] ||
@@ -27,7 +27,7 @@ LD_LIBRARY_PATH=$out GCDUNE_MODE=concurrent GCDUNE_STATS=1 GCDUNE_DIRTY=dune "$o
 	{ cat "$out/log"; fail 'more than a line about a missing libdune'; }
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	chmod 755 "$out"
-	cp "$BUILD/lib/libdune.so.0" "$out/"
+	install "$BUILD/lib/libdune.so.0" "$out/"
 	LD_LIBRARY_PATH=$out GCDUNE_MODE=concurrent GCDUNE_DIRTY=dune-fault setpriv --reuid=65534 --regid=65534 --clear-groups \
 		"$out/test-inline" >"$out/log" 2>&1 || { cat "$out/log"; fail 'as nobody'; }
 	[ -w /dev/kvm ] && [ "$(stat -c %a /dev/kvm)" = 666 ] || {
