@@ -1,6 +1,7 @@
 /* micro-suite-dirty.c - gbench-dirty: what each dirty source costs for each page: to track it, to write to it for the first time
  * (also with another thread that keeps a second processor busy, which then has to be interrupted), to look for written
- * pages by how many there are and in how much memory, to announce a block, to stop tracking.
+ * pages by how many there are and in how much memory, to announce a block or to touch it (both also with the other processor
+ * busy), to stop tracking.
  *
  * Linked with the library's objects, for it calls the sources themselves. Times are given by hand: "ns" is for each page.
  *
@@ -27,10 +28,11 @@ static uint64_t *bits;
 static atomic_bool busy_end;
 
 /* What is timed; the rest of a round is not. */
-enum step { TRACK, WRITE, WRITE_BUSY, ANNOUNCE, END, HARVEST };
+enum step { TRACK, WRITE, ANNOUNCE, TOUCH, END, HARVEST };
 struct test {
 	const struct gcdune_dirty_source *source;
 	enum step step;
+	bool busy; /* another thread keeps the second processor */
 };
 
 static void *busy(void *arg)
@@ -70,7 +72,7 @@ static double step(const struct test *test, size_t pages, size_t dirty)
 		s->settle();
 	if (test->step == TRACK)
 		time = since(began, pages);
-	if (test->step == WRITE_BUSY) {
+	if (test->busy) {
 		busy_end = false;
 		if (pthread_create(&other, NULL, busy, NULL))
 			abort();
@@ -78,22 +80,25 @@ static double step(const struct test *test, size_t pages, size_t dirty)
 	}
 	began = gcdune_os_now();
 	write_pages(pages, dirty);
-	if (test->step == WRITE || test->step == WRITE_BUSY)
+	if (test->step == WRITE)
 		time = since(began, dirty);
-	if (test->step == WRITE_BUSY) {
-		busy_end = true;
-		pthread_join(other, NULL);
-	}
 	memset(bits, 0, pages / 8 + 8);
 	began = gcdune_os_now();
 	s->take(low, pages, bits, s->rearms);
 	if (test->step == HARVEST)
 		time = since(began, pages);
 	began = gcdune_os_now();
-	for (size_t at = 0; at + BLOCK_PAGES <= pages && test->step == ANNOUNCE; at += 4 * BLOCK_PAGES)
-		s->mark(low + at * PAGE, low + (at + BLOCK_PAGES) * PAGE);
-	if (test->step == ANNOUNCE)
+	if (test->step == ANNOUNCE || test->step == TOUCH) {
+		void (*call)(uintptr_t, uintptr_t) = test->step == TOUCH ? s->touch : s->mark;
+
+		for (size_t at = 0; at + BLOCK_PAGES <= pages; at += 4 * BLOCK_PAGES)
+			call(low + at * PAGE, low + (at + BLOCK_PAGES) * PAGE);
 		time = since(began, pages / 4);
+	}
+	if (test->busy) {
+		busy_end = true;
+		pthread_join(other, NULL);
+	}
 	began = gcdune_os_now();
 	s->end(low, high);
 	if (test->step == END)
@@ -133,7 +138,7 @@ static void dirty(struct gbench_state *state, void *data)
 	test->source->close();
 }
 
-static struct gbench *add(const struct gcdune_dirty_source *source, enum step step, const char *name)
+static struct gbench *add(const struct gcdune_dirty_source *source, enum step step, bool second, const char *name)
 {
 	struct test *test = malloc(sizeof(*test));
 	char *full = malloc(64);
@@ -141,7 +146,7 @@ static struct gbench *add(const struct gcdune_dirty_source *source, enum step st
 
 	if (!test || !full)
 		abort();
-	*test = (struct test){source, step};
+	*test = (struct test){source, step, second};
 	snprintf(full, 64, "%s/%s", source->name, name);
 	bench = gbench_new_manual(full, dirty, test);
 	gbench_iterations(bench, ROUNDS);
@@ -167,13 +172,18 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; sources[i]; i++) {
 		struct gbench *harvest;
 
-		add(sources[i], TRACK, "track");
-		add(sources[i], WRITE, "first_write");
+		add(sources[i], TRACK, false, "track");
+		add(sources[i], WRITE, false, "first_write");
 		if (sources[i]->rearms)
-			add(sources[i], WRITE_BUSY, "first_write_2nd_busy");
-		add(sources[i], ANNOUNCE, "announce");
-		add(sources[i], END, "end");
-		harvest = add(sources[i], HARVEST, "harvest");
+			add(sources[i], WRITE, true, "first_write_2nd_busy");
+		add(sources[i], ANNOUNCE, false, "announce");
+		add(sources[i], ANNOUNCE, true, "announce_2nd_busy");
+		if (sources[i]->touch) {
+			add(sources[i], TOUCH, false, "touch");
+			add(sources[i], TOUCH, true, "touch_2nd_busy");
+		}
+		add(sources[i], END, false, "end");
+		harvest = add(sources[i], HARVEST, false, "harvest");
 		/* A fault for each page, which takes much longer in Dune mode: fewer of those. */
 		if (sources[i] == &gcdune_dirty_dune_fault)
 			gbench_iterations(harvest, FEW_ROUNDS);

@@ -10,6 +10,7 @@
 #include "alloc-parts.h"
 
 #include <string.h>
+#include <sys/param.h>
 
 #include "block.h"
 #include "dirty/dirty.h"
@@ -116,6 +117,7 @@ static bool next_block(struct gcdune_thread *thread, struct gcdune_run *run, uns
 	pthread_mutex_unlock(&heap->lock);
 	run->slot = 0;
 	run->free = 0;
+	run->touched = NULL;
 	gcdune_stats_lost(thread, GCDUNE_LOST_BLOCK, since, gcdune_os_now());
 	return index != GCDUNE_NO_BLOCK;
 }
@@ -163,9 +165,6 @@ static inline bool find_run(struct gcdune_run *run, unsigned *begin, unsigned *e
 	return true;
 }
 
-/* Free memory in one piece that is worth a call for its pages not to be tracked any more. */
-static const ptrdiff_t FILL_LEAST = 2 * GCDUNE_PAGE;
-
 /* The slots from BEGIN to END of its open block become the run; the cursor is before them. */
 static inline void begin_run(struct gcdune_thread *thread, struct gcdune_cursor *cursor, struct gcdune_run *run, size_t size,
 			     unsigned begin, unsigned end)
@@ -174,8 +173,7 @@ static inline void begin_run(struct gcdune_thread *thread, struct gcdune_cursor 
 	char *base = (char *)gcdune_block_address(run->block);
 	char *first = base + begin * size, *last = base + end * size;
 
-	/* The call interrupts other processors; a short run had better take its faults. */
-	if (__builtin_expect(heap->spans[run->block].watch, 0) && (last - first >= FILL_LEAST || !gcdune_dirty_late()))
+	if (__builtin_expect(heap->spans[run->block].watch, 0) && !gcdune_dirty_touches())
 		gcdune_remark_fill(run->block, run->block + 1);
 	/* In this order: gcdune_thread_reserve tells why. */
 	__atomic_store_n(&run->end, NULL, __ATOMIC_RELEASE);
@@ -209,6 +207,28 @@ static void *take_freed(struct gcdune_run *run, unsigned kind, unsigned cls)
  * it can be made to sleep for in proportion (gcdune_cycle_throttle). */
 enum { THROTTLED_AHEAD = 512 };
 
+static bool is_armed(uint32_t block)
+{
+	return __atomic_load_n(&heap->spans[block].watch, __ATOMIC_RELAXED) & GCDUNE_WATCH_ARMED;
+}
+
+/* The cursor is about to cover PIECE more bytes of a tracked block. Each page's first write would be a fault; a call for some
+ * costs a sixth of that for each. First a few, and the rest of the block only for who needs more: there are runs of fifty sizes
+ * and kinds, and pages of theirs that nobody has needed yet may not be there. */
+static __attribute__((noinline)) void touch_ahead(const struct gcdune_cursor *cursor, struct gcdune_run *run, size_t piece)
+{
+	enum { FIRST = 4 * GCDUNE_PAGE };
+	uintptr_t from = (uintptr_t)cursor->limit & -GCDUNE_PAGE, least = (uintptr_t)cursor->limit + piece;
+	uintptr_t to = gcdune_block_address(run->block + 1), few = from + FIRST;
+
+	if (run->touched)
+		from = MAX(from, (uintptr_t)run->touched);
+	else if (least <= few)
+		to = MIN(to, few);
+	gcdune_dirty_touch(from, to);
+	run->touched = (char *)to;
+}
+
 /* The next piece of the run, which the cursor has come to the end of.
  *
  * Memory that the kernel just gave is zero, and what no one clears need not be. It is given out in pieces all the same: a
@@ -224,6 +244,9 @@ static inline void next_piece(struct gcdune_cursor *cursor, struct gcdune_run *r
 
 	if (piece > ahead)
 		piece = size >= ahead ? size : ahead / size * size;
+	if (__builtin_expect(is_armed(run->block), 0) && cursor->limit + piece > run->touched &&
+	    gcdune_dirty_touches())
+		touch_ahead(cursor, run, piece);
 	if (!zero)
 		memset(cursor->limit, 0, piece);
 	cursor->limit += piece;

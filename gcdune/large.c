@@ -2,9 +2,11 @@
  * (sweep.c) or by gcdune_free; resized in place where the neighbouring blocks allow. Memory beyond the object in its
  * last block is never touched. Callers: alloc.c, alloc-free.c. */
 #include <string.h>
+#include <sys/param.h>
 
 #include "alloc.h"
 #include "block.h"
+#include "dirty/dirty.h"
 #include "os.h"
 #include "remark.h"
 
@@ -77,15 +79,22 @@ void *gcdune_large_alloc(struct gcdune_thread *thread, size_t size, size_t align
 	char *object = (char *)gcdune_block_address(index);
 
 	pthread_mutex_unlock(&heap->lock);
-	gcdune_remark_fill(index, index + count);
+	bool whole = count >= GCDUNE_REMARK_CALL || leaf || !gcdune_dirty_touches();
+
+	if (whole)
+		gcdune_remark_fill(index, index + count);
 	gcdune_critical_leave(thread);
 	if (!leaf) {
 		/* Outside: clearing a gigabyte must not keep others waiting. The object is held by this frame. */
 		for (uint32_t i = 0; i < count; i++) {
 			size_t from = (size_t)i << GCDUNE_BLOCK_SHIFT, to = from + GCDUNE_BLOCK;
 
-			if (!heap->spans[index + i].clean)
-				memset(object + from, 0, (to < bytes ? to : bytes) - from);
+			if (heap->spans[index + i].clean)
+				continue;
+			to = MIN(to, bytes);
+			if (!whole && __atomic_load_n(&heap->spans[index + i].watch, __ATOMIC_RELAXED) & GCDUNE_WATCH_ARMED)
+				gcdune_dirty_touch((uintptr_t)object + from, ((uintptr_t)object + to + GCDUNE_PAGE - 1) & -GCDUNE_PAGE);
+			memset(object + from, 0, to - from);
 		}
 		__atomic_store_n(&heap->blocks[index].kind, (uint8_t)kind, __ATOMIC_RELEASE);
 		__asm__ volatile("" : : "r"(object) : "memory");

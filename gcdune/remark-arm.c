@@ -154,6 +154,12 @@ static int disarm(uint32_t from, uint32_t to)
 	return 0;
 }
 
+/* A few are left armed for who writes to them to touch. */
+static int disarm_many(uint32_t from, uint32_t to)
+{
+	return to - from < GCDUNE_REMARK_CALL && gcdune_dirty_touches() ? 0 : disarm(from, to);
+}
+
 bool gcdune_remark_arm(bool minor)
 {
 	arm_minor = minor;
@@ -203,7 +209,7 @@ void gcdune_remark_disarm(uint32_t from, uint32_t to)
 {
 	for (uint32_t i = from; i < to; i++)
 		gcdune_remark_change_watch(i, 0, GCDUNE_WATCH_LINKS);
-	gcdune_remark_each_run(from, to, is_to_be_disarmed, disarm);
+	gcdune_remark_each_run(from, to, is_to_be_disarmed, disarm_many);
 }
 
 /* Blocks that are likely to be filled after one that is: listed ones are filled in the order of addresses (sweep.c); and with

@@ -12,6 +12,9 @@ bool gcdune_remark_arm(bool minor);
 void gcdune_remark_disarm(uint32_t from, uint32_t to);
 /* How many blocks a minor cycle with the program stopped would have to look through; no more than MOST. A guess. */
 unsigned gcdune_remark_unarmed(unsigned most);
+/* For so many blocks in a row a call that makes them untracked is cheaper than gcdune_dirty_touch: it interrupts the other
+ * processors, 20 us in a virtual machine, and takes little for each page, which costs 0.15 us there (make bench-dirty). */
+enum { GCDUNE_REMARK_CALL = 8 };
 /* Blocks [FROM, TO) are about to be filled, by the calling thread in a critical section. */
 void gcdune_remark_fill(uint32_t from, uint32_t to);
 /* The word at ADDRESS may have to be cleared in the pause: in the pause, pages that have such are made to take writes, at one

@@ -161,6 +161,7 @@ void gcdune_thread_rewind(struct gcdune_thread *thread)
 		run->end = limit;
 		run->slot = 0;
 		run->free = 0;
+		run->touched = NULL;
 		heap->spans[run->block].clean = 0;
 	}
 }

@@ -228,6 +228,16 @@ void gcdune_dirty_mark(uintptr_t begin, uintptr_t end)
 		source->mark(begin, end);
 }
 
+bool gcdune_dirty_touches(void)
+{
+	return is_open && source->touch;
+}
+
+void gcdune_dirty_touch(uintptr_t begin, uintptr_t end)
+{
+	source->touch(begin, end);
+}
+
 void gcdune_dirty_end(uintptr_t begin, uintptr_t end)
 {
 	COUNTED;

@@ -4,7 +4,7 @@
  * other page counts as written: one never tracked, one given back to the kernel, one whose mapping changed. So a source
  * may report too much and never too little, and what is unknown to it needs no care. Ranges are whole pages.
  *
- * gcdune_dirty_mark may be called by any thread in a critical section; everything else by the thread that runs the cycle, take by markers, on ranges of
+ * gcdune_dirty_mark and gcdune_dirty_touch may be called by any thread in a critical section; everything else by the thread that runs the cycle, take by markers, on ranges of
  * their own, and so track where the source is `late'. Operating-system calls of this subject are in this folder. */
 #ifndef GCDUNE_DIRTY_H
 #define GCDUNE_DIRTY_H
@@ -40,6 +40,8 @@ struct gcdune_dirty_source {
 	int (*take)(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm);
 	/* Its pages count as written, so that writing to them costs nothing. */
 	void (*mark)(uintptr_t begin, uintptr_t end);
+	/* Its pages are as if the caller had written to each, but for less. Contents stay. NULL: mark is as good. */
+	void (*touch)(uintptr_t begin, uintptr_t end);
 	/* Nothing in the range is tracked any more. */
 	void (*end)(uintptr_t begin, uintptr_t end);
 	/* In the child of a fork, where nothing is tracked. */
@@ -91,6 +93,10 @@ void gcdune_dirty_settle(void);
 /* BITS has room for PAGES, all zero. Sets all of them when nothing is known. */
 void gcdune_dirty_take(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm);
 void gcdune_dirty_mark(uintptr_t begin, uintptr_t end);
+/* Whether gcdune_dirty_touch is there to be called. */
+bool gcdune_dirty_touches(void);
+/* Signal-safe. Memory that the kernel has not given yet is asked for. */
+void gcdune_dirty_touch(uintptr_t begin, uintptr_t end);
 void gcdune_dirty_end(uintptr_t begin, uintptr_t end);
 
 /* The same for memory elsewhere; no gather. What was taken with REARM is read after gcdune_dirty_settle. False: it cannot be

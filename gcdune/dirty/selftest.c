@@ -56,6 +56,12 @@ static const char *try_pages(const struct gcdune_dirty_source *s, volatile char 
 	memory[17 * GCDUNE_PAGE] = 5;
 	if (!seen(s, at, PAGES, 17, true))
 		return "it misses a write to a page announced";
+	if (s->touch) {
+		s->touch(at + 24 * GCDUNE_PAGE, at + 28 * GCDUNE_PAGE);
+		memory[25 * GCDUNE_PAGE] = 6;
+		if (memory[26 * GCDUNE_PAGE] != 1 || !seen(s, at, PAGES, 25, true))
+			return "it loses a write to a page touched";
+	}
 	s->end(at, end);
 	memory[20 * GCDUNE_PAGE] = 6;
 	return NULL;

@@ -11,6 +11,7 @@
 #include <linux/userfaultfd.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -36,6 +37,13 @@ struct pm_scan_arg {
 #define PM_SCAN_WP_MATCHING ((uint64_t)1 << 0)
 #define PM_SCAN_CHECK_WPASYNC ((uint64_t)1 << 1)
 #define PAGE_IS_WRITTEN ((uint64_t)1 << 1)
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* A piece at a time: a call holds the lock that mmap and munmap wait for, at 20 to 70 ns a page. */
+static const size_t PIECE = 8 << 20;
 
 static int uffd = -1, pagemap = -1;
 
@@ -80,15 +88,11 @@ static int attach(uintptr_t begin, uintptr_t end)
 	return ioctl(uffd, UFFDIO_REGISTER, &reg) ? -errno : 0;
 }
 
-static int protect(uintptr_t begin, uintptr_t end, bool on)
+static int unprotect(uintptr_t begin, uintptr_t end)
 {
-	/* A piece at a time: the call holds the lock that mmap and munmap wait for, at 70 ns a page. */
-	enum { PIECE = 8 << 20 };
-
 	for (; begin < end; begin += PIECE) {
 		size_t size = end - begin < PIECE ? end - begin : PIECE;
-		struct uffdio_writeprotect wp = {.range = {begin, size},
-						 .mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0};
+		struct uffdio_writeprotect wp = {.range = {begin, size}};
 		int failed;
 
 		do
@@ -101,9 +105,29 @@ static int protect(uintptr_t begin, uintptr_t end, bool on)
 	return 0;
 }
 
+/* Not by UFFDIO_WRITEPROTECT: until that has interrupted the other processors, each fault of a thread of the program
+ * interrupts them too (mm_tlb_flush_pending in the kernel), 20 us instead of one. This interrupts them only if there was
+ * something to protect. */
 static int track(uintptr_t begin, uintptr_t end)
 {
-	return protect(begin, end, true);
+	while (begin < end) {
+		struct pm_scan_arg arg = {
+			.size = sizeof arg,
+			.flags = PM_SCAN_CHECK_WPASYNC | PM_SCAN_WP_MATCHING,
+			.start = begin,
+			.end = end - begin < PIECE ? end : begin + PIECE,
+			.category_mask = PAGE_IS_WRITTEN,
+		};
+
+		if (ioctl(pagemap, PAGEMAP_SCAN_IOCTL, &arg) < 0) {
+			if (errno == EINTR || errno == EAGAIN)
+				continue;
+			return -errno;
+		}
+		begin = arg.end;
+		gcdune_place_look();
+	}
+	return 0;
 }
 
 static int take(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm)
@@ -143,12 +167,17 @@ static int take(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm)
 static void mark(uintptr_t begin, uintptr_t end)
 {
 	/* Refused where it was never registered: all of it counts as written there. */
-	(void)protect(begin, end, false);
+	(void)unprotect(begin, end);
+}
+
+static void touch(uintptr_t begin, uintptr_t end)
+{
+	(void)madvise((void *)begin, end - begin, MADV_POPULATE_WRITE); /* if it fails, the writes will be faults */
 }
 
 static void stop_tracking(uintptr_t begin, uintptr_t end)
 {
-	(void)protect(begin, end, false);
+	(void)unprotect(begin, end);
 }
 
 static void after_fork(void)
@@ -169,6 +198,7 @@ const struct gcdune_dirty_source gcdune_dirty_uffd = {
 	.track = track,
 	.take = take,
 	.mark = mark,
+	.touch = touch,
 	.end = stop_tracking,
 	.after_fork = after_fork,
 };
