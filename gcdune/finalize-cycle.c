@@ -6,10 +6,10 @@
  * reach; then the UNREACHABLE ones the same way among what is left; links inside objects that are still dead are
  * forgotten; long links are cleared last.
  *
- * Where many finalizers are due and the program runs while the heap is marked, the pause is cut in two
+ * Where finalizers and links take long and the program runs while the heap is marked, the pause is cut in two
  * (gcdune_finalize_begin). The first ends when short links and ephemerons have been cleared and the dead objects with
- * finalizers are known (`dying'). Then the program runs, while these are marked from and queued, and a second pause does
- * the rest for what has come since. That is right, for when the first pause is over everything that the program can reach
+ * finalizers are known (`dying'). Then the program runs, while these are marked from and queued and short links in what is still
+ * dead are forgotten, and a second pause does the rest for what has come since. That is right, for when the first pause is over everything that the program can reach
  * is marked, so nothing white leads it anywhere: what is dying, and all that only it leads to, is as it was in the pause, but
  * for what we mark of it. Exceptions: through a long link the program may reach a dying object, which is then marked at the
  * latest in the second pause, and queued or not, as with a link that it asks just before the first one. And finalizers
@@ -169,9 +169,7 @@ static void forget_dead_links(unsigned which)
 
 /* ---- A pause that is cut in two ---- */
 
-/* Queueing one, with what it leads to, takes some 60 ns; the second pause, and the round before it, some 0.1 ms. */
-enum { MANY = 8000 };
-
+bool gcdune_finalize_is_cut;
 static struct gcdune_suspects dying; /* finalizers; no more of them than those that were noted */
 
 /* In a stop only may its object be marked from, and there is an order to be kept. */
@@ -182,14 +180,21 @@ static bool must_be_stopped(const struct gcdune_entry *entry)
 	return order_of(entry) != GCDUNE_FINALIZE_UNORDERED && gcdune_heap.kinds[ref.block->kind].stopped;
 }
 
+/* The second pause, and the round before it, take some 0.1 ms each. */
+static bool is_worth_a_cut(void)
+{
+	uint64_t takes = gcdune_finalize_takes_noted();
+
+	return gcdune_options.stretch || gcdune_options.torture ? takes > 0 : takes >= (uint64_t)gcdune_options.pause_goal * 400;
+}
+
 bool gcdune_finalize_begin(void)
 {
 	struct gcdune_suspects *s = &gcdune_finalize_suspects[GCDUNE_SUSPECT_FINALIZER];
-
-	size_t many = gcdune_options.stretch || gcdune_options.torture ? 1 : MANY, n = 0;
+	size_t n = 0;
 
 	gcdune_finalize_complete_suspects(true);
-	if (s->all || s->count < many || gcdune_finalize_await)
+	if (s->all || gcdune_finalize_await || !is_worth_a_cut())
 		return false;
 
 	GCDUNE_EACH_SUSPECT(GCDUNE_SUSPECT_FINALIZER, entry, GCDUNE_FINALIZE_OF_KEY)
@@ -202,7 +207,7 @@ bool gcdune_finalize_begin(void)
 		s->indices[n++] = (uint32_t)(entry - tables->finalizers.entries);
 	}
 	s->count = n;
-	if (n < many)
+	if (!is_worth_a_cut())
 		return false;
 	clear_links(GCDUNE_SUSPECT_SHORT);
 	gcdune_mark_clear_ephemerons();
@@ -212,6 +217,7 @@ bool gcdune_finalize_begin(void)
 	dying = *s;
 	*s = empty;
 	s->count = 0;
+	gcdune_finalize_is_cut = true;
 	return true;
 }
 
@@ -283,16 +289,49 @@ static void queue_dying(enum gcdune_finalize_order low, enum gcdune_finalize_ord
 	}
 }
 
+/* What lay in something dead in the first pause, and does still now that all dying objects are marked with what they lead to, is
+ * never seen again: only a long link could lead there, or a finalizer that was queued by the program. The memory is not used
+ * again before the cycle's end. Others may lie in something that is not marked for it was only made since, of what a thread
+ * had at its cursor when the cycle began. */
+static void forget_dead_links_running(unsigned which)
+{
+	struct gcdune_suspects *s = &gcdune_finalize_suspects[which];
+	struct gcdune_table *table = gcdune_finalize_table(which);
+	size_t kept = 0, i = 0;
+
+	for (bool more = true; more;) {
+		gcdune_finalize_lock();
+		bool sure = !tables->links[1].count && !ready->unmarked;
+
+		for (size_t end = i + PIECE; !s->all && i < s->count && i < end; i++) {
+			struct gcdune_entry *entry = gcdune_finalize_suspect_at(which, i, GCDUNE_FINALIZE_OF_KEY);
+
+			if (entry && sure && entry->value[GCDUNE_LINK_AFTER_CUT] != gcdune_finalize_this_cycle() &&
+			    gcdune_mark_is_dead((void *)entry->key))
+				gcdune_table_remove(table, entry);
+			else if (entry)
+				s->indices[kept++] = s->indices[i];
+		}
+		more = !s->all && i < s->count;
+		if (!more && !s->all)
+			s->count = kept;
+		gcdune_finalize_unlock();
+	}
+}
+
 void gcdune_finalize_go_on(void)
 {
 	queue_dying(GCDUNE_FINALIZE_ORDERED, GCDUNE_FINALIZE_UNORDERED);
 	queue_dying(GCDUNE_FINALIZE_UNREACHABLE, GCDUNE_FINALIZE_UNREACHABLE);
 	dying.count = 0;
+	forget_dead_links_running(GCDUNE_SUSPECT_SHORT);
+	forget_dead_links_running(GCDUNE_SUSPECT_HOLDER);
 }
 
 void gcdune_finalize_drop_dying(void)
 {
 	dying.count = 0;
+	gcdune_finalize_is_cut = false;
 }
 
 /* ---- In the pause ---- */
@@ -314,10 +353,12 @@ void gcdune_finalize_cycle(bool looked)
 		gcdune_mark_clear_ephemerons();
 	}
 	forget_dead_links(GCDUNE_SUSPECT_SHORT);
+	forget_dead_links(GCDUNE_SUSPECT_HOLDER);
 	clear_links(GCDUNE_SUSPECT_LONG);
 	forget_dead_links(GCDUNE_SUSPECT_LONG);
 	gcdune_finalize_forget_suspects();
 	ready->unmarked = false;
+	gcdune_finalize_is_cut = false;
 }
 
 void gcdune_finalize_verify(void)

@@ -7,8 +7,10 @@
 #include "meta.h"
 #include "thread.h"
 
-/* Values of a finalizer's entry; a link's value[0] is its target. */
+/* Values of a finalizer's entry. */
 enum { GCDUNE_FINALIZE_FN, GCDUNE_FINALIZE_DATA, GCDUNE_FINALIZE_ORDER };
+/* Of a link's. If it was made or changed after the first pause of one that was cut in two: in which cycle, counted from 1. */
+enum { GCDUNE_LINK_TARGET, GCDUNE_LINK_AFTER_CUT };
 /* The order, and flags of a pause that is cut in two (finalize-cycle.c). */
 enum { GCDUNE_FINALIZE_ORDERS = 3, GCDUNE_FINALIZE_DYING = 4, GCDUNE_FINALIZE_DUE = 8 };
 
@@ -36,8 +38,9 @@ void gcdune_finalize_leave(struct gcdune_thread *thread);
 
 /* ---- Suspects ---- */
 
-/* Which table an entry is in. */
-enum { GCDUNE_SUSPECT_FINALIZER, GCDUNE_SUSPECT_SHORT, GCDUNE_SUSPECT_LONG, GCDUNE_SUSPECTS };
+/* Finalizers; links that may have to be cleared; and short links to what lives, in what may be dead: these can only be
+ * forgotten, which a third of the time of a pause goes into if nobody tells them from others. */
+enum { GCDUNE_SUSPECT_FINALIZER, GCDUNE_SUSPECT_SHORT, GCDUNE_SUSPECT_LONG, GCDUNE_SUSPECT_HOLDER, GCDUNE_SUSPECTS };
 /* Entries looked at under one hold of the lock; and for so many that come later their states are fetched. */
 enum { GCDUNE_FINALIZE_PIECE = 64, GCDUNE_FINALIZE_AHEAD = 12 };
 
@@ -50,7 +53,13 @@ extern struct gcdune_suspects gcdune_finalize_suspects[GCDUNE_SUSPECTS] __attrib
 
 struct gcdune_table *gcdune_finalize_table(unsigned which);
 /* ENTRY was made or changed. The lock is held: no pause is under way. */
-void gcdune_finalize_changed(unsigned which, const struct gcdune_entry *entry);
+void gcdune_finalize_changed(unsigned which, struct gcdune_entry *entry);
+/* The first pause of this cycle is over (finalize-cycle.c). Changes in a stop. */
+extern bool gcdune_finalize_is_cut __attribute__((visibility("hidden")));
+static inline uintptr_t gcdune_finalize_this_cycle(void)
+{
+	return gcdune_heap.collections + 1;
+}
 /* In a fork's child: no cycle is under way. */
 void gcdune_finalize_drop_dying(void);
 /* World stopped. Without a walk before (LOOKED), or memory for its notes, it is made now. */
@@ -71,6 +80,9 @@ struct gcdune_entry *gcdune_finalize_suspect_at(unsigned which, size_t i, enum g
 #define GCDUNE_EACH_SUSPECT(which, entry, asked)                                                                       \
 	for (size_t i_ = 0; i_ < gcdune_finalize_suspect_limit(which); i_++)                                           \
 		for (struct gcdune_entry *entry = gcdune_finalize_suspect_at(which, i_, asked); entry; entry = NULL)
+
+/* Nanoseconds that they take in a pause, about. */
+uint64_t gcdune_finalize_takes_noted(void);
 
 /* Forgets those that have been removed. */
 void gcdune_finalize_keep_suspects(unsigned which);

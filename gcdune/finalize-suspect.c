@@ -22,7 +22,7 @@ static struct gcdune_suspects *const suspects = gcdune_finalize_suspects;
 
 struct gcdune_table *gcdune_finalize_table(unsigned which)
 {
-	return which == GCDUNE_SUSPECT_FINALIZER ? &tables->finalizers : &tables->links[which - GCDUNE_SUSPECT_SHORT];
+	return which == GCDUNE_SUSPECT_FINALIZER ? &tables->finalizers : &tables->links[which == GCDUNE_SUSPECT_LONG];
 }
 
 static void suspect(unsigned which, uint32_t index)
@@ -42,12 +42,14 @@ static void suspect(unsigned which, uint32_t index)
 		s->capacity = capacity;
 	}
 	s->indices[s->count++] = index;
-	if (which != GCDUNE_SUSPECT_FINALIZER)
+	if (which == GCDUNE_SUSPECT_SHORT || which == GCDUNE_SUSPECT_LONG)
 		gcdune_remark_note_link(gcdune_finalize_table(which)->entries[index].key);
 }
 
-void gcdune_finalize_changed(unsigned which, const struct gcdune_entry *entry)
+void gcdune_finalize_changed(unsigned which, struct gcdune_entry *entry)
 {
+	if (which != GCDUNE_SUSPECT_FINALIZER)
+		entry->value[GCDUNE_LINK_AFTER_CUT] = gcdune_finalize_is_cut ? gcdune_finalize_this_cycle() : 0;
 	if (gcdune_heap.marking)
 		suspect(which, (uint32_t)(entry - gcdune_finalize_table(which)->entries));
 }
@@ -68,11 +70,27 @@ static void fetch_state(uintptr_t object)
 		__builtin_prefetch(ref.state, 0);
 }
 
-static bool is_suspect(unsigned which, const struct gcdune_entry *entry)
+/* The list that the entry, of the table that WHICH is of, belongs on. */
+static unsigned list_of(unsigned which, const struct gcdune_entry *entry)
 {
-	/* Of a link, what it points to may be dead, or what it lies in. */
-	return entry->key && (gcdune_mark_is_dead((void *)entry->key) ||
-			      (which != GCDUNE_SUSPECT_FINALIZER && gcdune_mark_is_dead((void *)entry->value[0])));
+	if (!entry->key)
+		return GCDUNE_SUSPECTS;
+	if (which != GCDUNE_SUSPECT_FINALIZER && gcdune_mark_is_dead((void *)entry->value[GCDUNE_LINK_TARGET]))
+		return which == GCDUNE_SUSPECT_LONG ? GCDUNE_SUSPECT_LONG : GCDUNE_SUSPECT_SHORT;
+	if (!gcdune_mark_is_dead((void *)entry->key))
+		return GCDUNE_SUSPECTS;
+	return which == GCDUNE_SUSPECT_SHORT ? GCDUNE_SUSPECT_HOLDER : which;
+}
+
+/* Those of one table, but the one whose list WHICH is. */
+enum { TABLES = GCDUNE_SUSPECT_HOLDER };
+
+static void note(unsigned which, uint32_t index)
+{
+	unsigned list = list_of(which, &gcdune_finalize_table(which)->entries[index]);
+
+	if (list < GCDUNE_SUSPECTS)
+		suspect(list, index);
 }
 
 static void fetch_states(unsigned which, const struct gcdune_entry *entry)
@@ -84,7 +102,7 @@ static void fetch_states(unsigned which, const struct gcdune_entry *entry)
 
 void gcdune_finalize_look(void)
 {
-	for (unsigned which = 0; which < GCDUNE_SUSPECTS; which++) {
+	for (unsigned which = 0; which < TABLES; which++) {
 		const struct gcdune_table *table = gcdune_finalize_table(which);
 		bool more = true;
 
@@ -93,8 +111,7 @@ void gcdune_finalize_look(void)
 			for (uint32_t k = i; k < i + GCDUNE_FINALIZE_PIECE && k < table->used; k++) {
 				if (k + GCDUNE_FINALIZE_AHEAD < table->used)
 					fetch_states(which, &table->entries[k + GCDUNE_FINALIZE_AHEAD]);
-				if (is_suspect(which, &table->entries[k]))
-					suspect(which, k);
+				note(which, k);
 			}
 			more = i + GCDUNE_FINALIZE_PIECE < table->used;
 			gcdune_finalize_unlock();
@@ -127,8 +144,12 @@ bool gcdune_finalize_look_again(size_t worth)
 					__builtin_prefetch(&entries[s->indices[k + 2 * GCDUNE_FINALIZE_AHEAD]]);
 				if (k + GCDUNE_FINALIZE_AHEAD < s->count)
 					fetch_states(which, &entries[s->indices[k + GCDUNE_FINALIZE_AHEAD]]);
-				if (is_suspect(which, entry))
+				unsigned list = list_of(which, entry);
+
+				if (list == which)
 					s->indices[kept++] = s->indices[k];
+				else if (list < GCDUNE_SUSPECTS)
+					suspect(list, s->indices[k]);
 				else if (entry->key && which == GCDUNE_SUSPECT_FINALIZER)
 					gcdune_mark_object((void *)entry->value[GCDUNE_FINALIZE_DATA]);
 			}
@@ -144,30 +165,40 @@ bool gcdune_finalize_look_again(size_t worth)
 
 void gcdune_finalize_complete_suspects(bool looked)
 {
-	for (unsigned which = 0; which < GCDUNE_SUSPECTS; which++) {
+	for (unsigned which = 0; which < TABLES; which++) {
 		const struct gcdune_table *table = gcdune_finalize_table(which);
 		struct gcdune_suspects *s = &suspects[which];
+		struct gcdune_suspects *also = which == GCDUNE_SUSPECT_SHORT ? &suspects[GCDUNE_SUSPECT_HOLDER] : s;
 
-		if (looked && !s->all)
+		if (looked && !s->all && !also->all)
 			continue;
-		s->count = 0;
-		s->all = false;
+		s->count = also->count = 0;
+		s->all = also->all = false;
 		for (uint32_t k = 0; k < table->used; k++) {
 			if (k + GCDUNE_FINALIZE_AHEAD < table->used)
 				fetch_states(which, &table->entries[k + GCDUNE_FINALIZE_AHEAD]);
-			if (is_suspect(which, &table->entries[k]))
-				suspect(which, k);
+			note(which, k);
 		}
 	}
 }
 
+uint64_t gcdune_finalize_takes_noted(void)
+{
+	static const unsigned each[GCDUNE_SUSPECTS] = {[GCDUNE_SUSPECT_FINALIZER] = 45,
+						       [GCDUNE_SUSPECT_SHORT] = 25,
+						       [GCDUNE_SUSPECT_LONG] = 25,
+						       [GCDUNE_SUSPECT_HOLDER] = 12};
+	uint64_t takes = 0;
+
+	for (unsigned which = 0; which < GCDUNE_SUSPECTS; which++)
+		takes += gcdune_finalize_suspect_limit(which) * each[which];
+	return takes;
+}
+
 uint64_t gcdune_finalize_takes_now(void)
 {
-	enum { FINALIZER = 45, LINK = 25 };
-
 	gcdune_finalize_complete_suspects(false);
-	return gcdune_finalize_suspect_limit(GCDUNE_SUSPECT_FINALIZER) * FINALIZER +
-	       (gcdune_finalize_suspect_limit(GCDUNE_SUSPECT_SHORT) + gcdune_finalize_suspect_limit(GCDUNE_SUSPECT_LONG)) * LINK;
+	return gcdune_finalize_takes_noted();
 }
 
 void gcdune_finalize_keep_suspects(unsigned which)
