@@ -8,10 +8,10 @@
  *
  * Where finalizers and links take long and the program runs while the heap is marked, the pause is cut in two
  * (gcdune_finalize_begin). The first ends when short links and ephemerons have been cleared and the dead objects with
- * finalizers are known (`dying'). Then the program runs, while these are marked from and queued and short links in what is still
- * dead are forgotten, and a second pause does the rest for what has come since. That is right, for when the first pause is over everything that the program can reach
- * is marked, so nothing white leads it anywhere: what is dying, and all that only it leads to, is as it was in the pause, but
- * for what we mark of it. Exceptions: through a long link the program may reach a dying object, which is then marked at the
+ * finalizers are known (`dying'). Then the program runs, while these are marked from and queued, and short links in what is
+ * still dead are forgotten, and a second pause does the rest for what has come since. That is right, for when the first pause is
+ * over everything that the program can reach is marked (or made later, of what its threads had in reserve), so nothing white
+ * leads it anywhere: what is dying, and all that only it leads to, is as it was in the pause, but for what we mark of it. Exceptions: through a long link the program may reach a dying object, which is then marked at the
  * latest in the second pause, and queued or not, as with a link that it asks just before the first one. And finalizers
  * may be taken away (gcdune_finalize_queue_all, or by who got the object through a long link) and their entries be used for others:
  * what was dying in the pause is flagged in the entry. Objects are marked, and all that they lead to, before they are
