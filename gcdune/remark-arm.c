@@ -157,7 +157,11 @@ static int disarm(uint32_t from, uint32_t to)
 /* A few are left armed for who writes to them to touch. */
 static int disarm_many(uint32_t from, uint32_t to)
 {
-	return to - from < GCDUNE_REMARK_CALL && gcdune_dirty_touches() ? 0 : disarm(from, to);
+	if (to - from >= GCDUNE_REMARK_CALL || !gcdune_dirty_touches())
+		return disarm(from, to);
+	for (uint32_t i = from; i < to; i++)
+		gcdune_remark_change_watch(i, 0, GCDUNE_WATCH_DIRTY); /* of this cycle */
+	return 0;
 }
 
 bool gcdune_remark_arm(bool minor)
