@@ -207,11 +207,6 @@ static void *take_freed(struct gcdune_run *run, unsigned kind, unsigned cls)
  * it can be made to sleep for in proportion (gcdune_cycle_throttle). */
 enum { THROTTLED_AHEAD = 512 };
 
-static bool is_armed(uint32_t block)
-{
-	return __atomic_load_n(&heap->spans[block].watch, __ATOMIC_RELAXED) & GCDUNE_WATCH_ARMED;
-}
-
 /* The cursor is about to cover PIECE more bytes of a tracked block. Each page's first write would be a fault; a call for some
  * costs a sixth of that for each. First a few, and the rest of the block only for who needs more: there are runs of fifty sizes
  * and kinds, and pages of theirs that nobody has needed yet may not be there. */
@@ -244,7 +239,7 @@ static inline void next_piece(struct gcdune_cursor *cursor, struct gcdune_run *r
 
 	if (piece > ahead)
 		piece = size >= ahead ? size : ahead / size * size;
-	if (__builtin_expect(is_armed(run->block), 0) && cursor->limit + piece > run->touched &&
+	if (__builtin_expect(gcdune_remark_is_armed(run->block), 0) && cursor->limit + piece > run->touched &&
 	    gcdune_dirty_touches())
 		touch_ahead(cursor, run, piece);
 	if (!zero)

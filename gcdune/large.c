@@ -92,7 +92,7 @@ void *gcdune_large_alloc(struct gcdune_thread *thread, size_t size, size_t align
 			if (heap->spans[index + i].clean)
 				continue;
 			to = MIN(to, bytes);
-			if (!whole && __atomic_load_n(&heap->spans[index + i].watch, __ATOMIC_RELAXED) & GCDUNE_WATCH_ARMED)
+			if (!whole && gcdune_remark_is_armed(index + i))
 				gcdune_dirty_touch((uintptr_t)object + from, ((uintptr_t)object + to + GCDUNE_PAGE - 1) & -GCDUNE_PAGE);
 			memset(object + from, 0, to - from);
 		}

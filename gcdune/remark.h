@@ -15,6 +15,10 @@ unsigned gcdune_remark_unarmed(unsigned most);
 /* For so many blocks in a row a call that makes them untracked is cheaper than gcdune_dirty_touch: it interrupts the other
  * processors, 20 us in a virtual machine, and takes little for each page, which costs 0.15 us there (make bench-dirty). */
 enum { GCDUNE_REMARK_CALL = 8 };
+static inline bool gcdune_remark_is_armed(uint32_t i)
+{
+	return __atomic_load_n(&gcdune_heap.spans[i].watch, __ATOMIC_RELAXED) & GCDUNE_WATCH_ARMED;
+}
 /* Blocks [FROM, TO) are about to be filled, by the calling thread in a critical section. */
 void gcdune_remark_fill(uint32_t from, uint32_t to);
 /* The word at ADDRESS may have to be cleared in the pause: in the pause, pages that have such are made to take writes, at one
