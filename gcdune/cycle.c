@@ -157,15 +157,26 @@ static void look_at_stacks(enum gcdune_cycle_reason reason)
 	resume(reason, GCDUNE_STOP_STACKS);
 }
 
-/* Rounds of marking from what changed, each shorter than the last, until the pause, which does the same once more, will
- * be short enough. The program makes as much work in a round as it gets time to. Where a round is not shorter than half
+/* What a round had to look through and to mark takes the pause about so long, which looks through and marks what came since: by
+ * what was found, unless it took less. The rest of a round is what it takes to make pages clean and to wait for a processor,
+ * which the pause does not; it may be most of it, in a virtual machine or on a busy one, and does not become less. */
+static uint64_t work_of(size_t pages, uint64_t objects, uint64_t took)
+{
+	enum { PAGE = 1000, OBJECT = 40 /* ns */ };
+
+	return MIN(pages * PAGE + objects * OBJECT, took);
+}
+
+/* Rounds of marking from what changed, each with less to do than the last, until the pause, which does the same once more, will
+ * be short enough. The program makes as much work in a round as it gets time to. Where a round has more to do than half
  * the one before, threads are made to sleep between allocations; threads that write without allocating cannot be held
  * back, and then the pause takes what is left. Stacks are read when that is cheap compared with what was found. */
-enum { ROUNDS = 40, SHORT = 500000 /* ns */, FEW = 24 /* pages */, THROTTLE_MOST = 31, SUSPECTS = 1000 };
+enum { ROUNDS = 40, SHORT = 500000 /* ns */, THROTTLE_MOST = 31, SUSPECTS = 1000 };
 
 static void preclean(enum gcdune_cycle_reason reason)
 {
-	uint64_t begin = gcdune_os_now(), before = UINT64_MAX;
+	uint64_t begin = gcdune_os_now(), before = UINT64_MAX, marked = gcdune_mark_amount();
+	uint64_t enough = MIN((uint64_t)gcdune_options.pause_goal * 250, SHORT);
 	bool stacks = false; /* from the first short round on */
 	unsigned worse = 0;
 
@@ -183,32 +194,30 @@ static void preclean(enum gcdune_cycle_reason reason)
 		gcdune_remark_push();
 		gcdune_roots_reread();
 		gcdune_mark_drain();
-		uint64_t now = gcdune_os_now(), took = now - begin;
+		uint64_t now = gcdune_os_now(), objects = gcdune_mark_amount();
+		size_t pages = gcdune_remark_count();
+		uint64_t work = work_of(pages, objects - marked, now - begin);
 
 		begin = now;
-		size_t pages = gcdune_remark_count();
-
+		marked = objects;
 		cycle_record.rounds++;
 		cycle_record.dirty_pages += pages;
 		if (first && gcdune_dirty_rearms() && gcdune_finalize_look_again(gcdune_options.verify ? 1 : SUSPECTS)) {
-			before = took;
+			before = work;
 			begin = gcdune_os_now();
 			continue;
 		}
-		if (!gcdune_dirty_rearms() || (stacks && took <= SHORT))
+		if (!gcdune_dirty_rearms() || (stacks && work <= enough))
 			return;
-		/* What is left is the look for dirty pages itself, which takes its time in a large heap. */
-		if (stacks && pages <= FEW && took > before / 2 && took < 8 * SHORT)
-			return;
-		if (round >= 1 && took > before / 2 && !first) {
+		if (round >= 1 && work > before / 2 && !first) {
 			/* A thread that sleeps T times as long as it runs makes 1/(1+T) of the work it would. */
-			uint64_t level = heap->throttle, wanted = (level + 1) * took * 5 / (before * 2 + 1);
+			uint64_t level = heap->throttle, wanted = (level + 1) * work * 5 / (before * 2 + 1);
 
 			heap->throttle = (unsigned)(wanted < THROTTLE_MOST ? wanted : THROTTLE_MOST);
-			if (level == THROTTLE_MOST && took > before / 8 * 7 && ++worse == 4)
+			if (level == THROTTLE_MOST && work > before / 8 * 7 && ++worse == 4)
 				break;
 		}
-		before = took;
+		before = work;
 	}
 	cycle_record.gave_up = before > 4 * SHORT;
 }
@@ -252,6 +261,9 @@ static bool remark(bool concurrent, bool minor, uint64_t bound)
 	 * to be done here. */
 	if (!alone)
 		gcdune_mark_help(true);
+	/* What this has taken so far it would take again. */
+	if (alone)
+		bound = MAX(bound, worked() + (uint64_t)gcdune_options.pause_goal * 250);
 	over = mark_for(bound);
 	if (minor && !concurrent) {
 		gcdune_remark_stopped(false);

@@ -133,6 +133,14 @@ void gcdune_mark_help_begin(void)
 	took_part = 0;
 }
 
+uint64_t gcdune_mark_amount(void)
+{
+	enum { BYTES = 256 /* are scanned while an object is marked */ };
+	const struct gcdune_marker *m = &gcdune_mark_main;
+
+	return m->objects + helper_objects + (m->bytes - m->leaf_bytes + helper_bytes - helper_leaf_bytes) / BYTES;
+}
+
 struct gcdune_marked gcdune_mark_count(void)
 {
 	struct gcdune_marker *m = &gcdune_mark_main;

@@ -74,6 +74,8 @@ struct gcdune_marked {
 	uint64_t bytes, leaf_bytes, young_bytes, objects; /* leaf and young ones are among the bytes */
 	unsigned markers;
 };
+/* How much has been marked in this cycle, in objects; large ones count for more. After a drain. */
+uint64_t gcdune_mark_amount(void);
 /* What was marked in the cycle; counts anew. */
 struct gcdune_marked gcdune_mark_count(void);
 /* What is not black is dead from now on; new objects are black, or if APART have a colour of their own. World stopped. */
