@@ -120,7 +120,7 @@ static void dirty(struct gbench_state *state, void *data)
 		gbench_skip(state, "this source cannot be had here");
 		return;
 	}
-	const char *missed = gcdune_dirty_selftest(test->source);
+	const char *missed = gcdune_dirty_selftest(test->source, NULL);
 
 	if (missed) {
 		gbench_skip(state, missed);

@@ -417,6 +417,8 @@ __attribute__((noinline)) bool gcdune_cycle_one(enum gcdune_cycle_reason reason,
 			heap->leaf_bytes = minor ? heap->leaf_bytes + marked.leaf_bytes : marked.leaf_bytes;
 			heap->young_bytes = marked.young_bytes;
 			cpu = gcdune_os_thread_time() - cpu;
+			if (concurrent)
+				gcdune_form_price(cycle_record.dirty_pages);
 			gcdune_form_used(MAX(worked(), cut), cpu, concurrent, minor);
 			gcdune_mark_end(
 				gcdune_pacer_cycle_end(reason, concurrent, gcdune_form_minor_next(again), marked.bytes, cpu, stopped()));

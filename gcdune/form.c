@@ -24,9 +24,14 @@ static uint64_t minor_ns;
  * the pause goal; or, within some times the goal, hardly longer than the pause that it would have if it was marked beside
  * it, which can be long too (many dead objects with finalizers, roots that only a stopped program may be asked for). */
 enum { GOALS = 4 };
+/* Where pages are dear to track (in some virtual machines a first write takes 15 us, and a stop wakes up late), a program loses many times
+ * as much to marking beside it as to a stop, and none of it is to be had back by shorter pauses. So it also stops if that takes no
+ * more than one PRICE-th of it, up to more times the goal. */
+enum { PRICE = 2, DEAR_GOALS = 16 };
 static uint64_t stop_ns = 500000; /* for each MiB, in such collections */
 static unsigned in_a_row;	  /* so many were abandoned since one was not */
 static uint64_t beside_ns;	  /* about the longest of the last pauses of those that were marked beside it */
+static uint64_t price_ns;	  /* what the last of those cost a thread of the program, while it was to run */
 static size_t weight;		  /* what there was to mark in the last collection */
 static uint64_t survival = 256;	  /* of what was made before it, how much there was; in 256ths */
 
@@ -53,16 +58,46 @@ void gcdune_form_used(uint64_t ns, uint64_t cpu, bool concurrent, bool minor)
 	} else {
 		in_a_row = 0;
 		beside_ns -= beside_ns / 64;
+		price_ns -= price_ns / 64;
 		uint64_t now = ns * 1024 / ((weight >> 10) + BASE);
 
 		stop_ns = MAX(now, (stop_ns * 3 + now) / 4); /* one that was too long is not to be followed by some more */
 	}
 }
 
+/* Each thread that runs loses its own stops. Pages that are written to are shared among those that are stopped about as much as
+ * the most stopped one: the others sleep, mostly. */
+void gcdune_form_price(size_t pages)
+{
+	uint64_t most = 0, most_stopped = 0;
+	unsigned writers = 0;
+
+	for (int count = 0; count < 2; count++)
+		for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next) {
+			uint64_t all = thread->lost_ns[GCDUNE_LOST_STOP] + thread->lost_ns[GCDUNE_LOST_ASSIST] +
+				       thread->lost_ns[GCDUNE_LOST_SLEEP];
+			uint64_t stopped = thread->lost_ns[GCDUNE_LOST_STOP] - thread->lost_seen[0];
+
+			if (count) {
+				writers += stopped >= most_stopped / 2;
+				thread->lost_seen[0] = thread->lost_ns[GCDUNE_LOST_STOP];
+				thread->lost_seen[1] = all;
+			} else {
+				most_stopped = MAX(most_stopped, stopped);
+				most = MAX(most, all - thread->lost_seen[1]);
+			}
+		}
+	uint64_t price = most + pages * gcdune_dirty_write_ns() / MAX(MIN(writers, gcdune_os_cores()), 1);
+
+	price_ns = price_ns ? (price_ns * 3 + price) / 4 : price;
+}
+
 /* What a stop may take that is no worse for the program than marking beside it. */
 static uint64_t beside(void)
 {
-	return beside_ns + beside_ns / 4;
+	uint64_t goal = (uint64_t)gcdune_options.pause_goal * 1000;
+
+	return MAX(MIN(beside_ns + beside_ns / 4, GOALS * goal), MIN(price_ns / PRICE, DEAR_GOALS * goal));
 }
 
 /* Of what was made since, how much is likely to live. */
@@ -82,12 +117,10 @@ static uint64_t stop_for(size_t bytes)
 	return (((bytes + new_alive()) >> 10) * stop_ns >> 10) + gcdune_finalize_takes();
 }
 
-/* The pause goal; or WORTH, within some times the goal. */
+/* The pause goal; or WORTH, if that is more. */
 static uint64_t longest(uint64_t worth)
 {
-	uint64_t goal = (uint64_t)gcdune_options.pause_goal * 1000;
-
-	return MAX(goal, MIN(worth, GOALS * goal));
+	return MAX((uint64_t)gcdune_options.pause_goal * 1000, worth);
 }
 
 static bool is_short(uint64_t worth)
@@ -171,7 +204,7 @@ bool gcdune_form_beside(enum gcdune_cycle_reason reason)
 			return false;
 		/* The only thread waits anyway. So does one whose others sleep; but they may wake up. */
 		if ((reason == GCDUNE_CYCLE_ASKED || reason == GCDUNE_CYCLE_NO_MEMORY) &&
-		    (gcdune_threads_count == 1 || is_short(others_sleep() ? UINT64_MAX : beside())))
+		    (gcdune_threads_count == 1 || is_short(others_sleep() ? MAX(beside(), GOALS * (uint64_t)gcdune_options.pause_goal * 1000) : beside())))
 			return false;
 	}
 	/* To try sources out takes a while: that is left to the collector's thread (gcdune_cycle_run). */

@@ -41,6 +41,7 @@ static const struct option {
 	{"trace", TEXT, &gcdune_options.trace, true, "a file name"},
 	{"mode", MODE, &gcdune_options.mode, true, "auto, concurrent, stw or generational"},
 	{"dirty", SOURCE, &gcdune_options.dirty, true, "auto, uffd, softdirty, mprotect, dune, dune-fault or always"},
+	{"write_cost", COUNT, &gcdune_options.write_cost, false, "nanoseconds, 0 to measure"},
 	{"dirty_plant", FLAG, &gcdune_options.dirty_plant, true, "0 or 1"},
 	{"stretch", COUNT, &gcdune_options.stretch, false, "microseconds"},
 	{"settle", COUNT, &gcdune_options.settle, false, "microseconds"},

@@ -19,6 +19,7 @@ struct gcdune_options {
 	uint64_t torture;  /* collect at every Nth allocation; 0: do not */
 	unsigned stretch;  /* microseconds to wait in each phase that threads run in, for tests */
 	unsigned settle; /* microseconds to wait for threads to come by before they are interrupted (gather.c); 0: as seems best */
+	unsigned write_cost; /* nanoseconds for a first write to a tracked page; 0: as measured */
 	unsigned dirty_plant; /* for tests of verify: lose what was written to some pages */
 	size_t heap_limit;
 	size_t heap_initial;

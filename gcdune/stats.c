@@ -242,9 +242,9 @@ static void write_json_concurrent(FILE *f)
 	fprintf(f, "  \"dirty_faults\": %llu,\n  \"dirty_flushes\": %llu,\n  \"dirty_exits\": %llu,\n",
 		(unsigned long long)gcdune_dirty_faults, (unsigned long long)gcdune_dirty_flushes,
 		(unsigned long long)gcdune_dirty_exits);
-	fprintf(f, "  \"dirty_source\": \"%s\",\n  \"concurrent\": {\"cycles\": %llu, \"minor\": %llu, \"gave_up\": %llu, \"dirty_pages\": %llu, "
+	fprintf(f, "  \"dirty_source\": \"%s\",\n  \"dirty_write_ns\": %llu,\n  \"concurrent\": {\"cycles\": %llu, \"minor\": %llu, \"gave_up\": %llu, \"dirty_pages\": %llu, "
 		   "\"dirty_pages_in_pause\": %llu",
-		gcdune_dirty_name(), (unsigned long long)concurrent_cycles, (unsigned long long)minor_cycles,
+		gcdune_dirty_name(), (unsigned long long)gcdune_dirty_write_ns(), (unsigned long long)concurrent_cycles, (unsigned long long)minor_cycles,
 		(unsigned long long)gave_up,
 		(unsigned long long)dirty_total, (unsigned long long)dirty_in_pause);
 	for (unsigned i = 0; i < GCDUNE_CONCURRENT_PHASES; i++)

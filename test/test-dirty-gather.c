@@ -272,7 +272,7 @@ int main(void)
 	CHECK(low && ((uintptr_t)low - gcdune_heap.base) / GCDUNE_PAGE < PAGES / 4);
 	for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
 		source = sources[i];
-		const char *missed = gcdune_dirty_selftest(source);
+		const char *missed = gcdune_dirty_selftest(source, NULL);
 
 		CHECKF(!missed, "%s: %s", source->name, missed);
 		alone();

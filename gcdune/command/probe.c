@@ -79,7 +79,7 @@ static const char *probe_source(const struct gcdune_dirty_source *source)
 		printf("  %-10s no: %s\n", source->name, strerrordesc_np(-error));
 		return NULL;
 	}
-	missing = gcdune_dirty_selftest(source);
+	missing = gcdune_dirty_selftest(source, NULL);
 	source->close();
 	if (missing) {
 		printf("  %-10s no: %s\n", source->name, missing);

@@ -24,12 +24,13 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic bool chosen;
 static const struct gcdune_dirty_source *_Atomic source; /* NULL: always */
 static bool is_open;
+static uint64_t write_ns;
 _Atomic uint64_t gcdune_dirty_faults, gcdune_dirty_flushes, gcdune_dirty_exits;
 
 static bool try(const struct gcdune_dirty_source *candidate, char *why, size_t size)
 {
 	int error = candidate->open();
-	const char *missed = error ? NULL : gcdune_dirty_selftest(candidate);
+	const char *missed = error ? NULL : gcdune_dirty_selftest(candidate, &write_ns);
 
 	if (!error)
 		candidate->close();
@@ -110,6 +111,11 @@ const char *gcdune_dirty_name(void)
 bool gcdune_dirty_rearms(void)
 {
 	return source && source->rearms;
+}
+
+uint64_t gcdune_dirty_write_ns(void)
+{
+	return gcdune_options.write_cost ? gcdune_options.write_cost : write_ns;
 }
 
 bool gcdune_dirty_late(void)

@@ -77,6 +77,10 @@ const char *gcdune_dirty_name(void);
 /* Whether take makes pages clean again. */
 bool gcdune_dirty_rearms(void);
 
+/* What the program takes for its first write to a page that is tracked and clean, as measured when the source was tried out, or
+ * as GCDUNE_WRITE_COST says; ns. */
+uint64_t gcdune_dirty_write_ns(void);
+
 /* Whether it is well to track pages only once there is something on them to be tracked. */
 bool gcdune_dirty_late(void);
 
@@ -107,8 +111,9 @@ void gcdune_dirty_end_root(uintptr_t begin, uintptr_t end);
 
 void gcdune_dirty_after_fork(void);
 
-/* selftest.c: tries SOURCE on memory of its own. NULL if it reports every write, else what it misses. */
-const char *gcdune_dirty_selftest(const struct gcdune_dirty_source *source);
+/* selftest.c: tries SOURCE on memory of its own. NULL if it reports every write, else what it misses. WRITE_NS, unless it is NULL:
+ * what a first write takes. */
+const char *gcdune_dirty_selftest(const struct gcdune_dirty_source *source, uint64_t *write_ns);
 
 /* check.c: GCDUNE_VERIFY=2. What the memory itself says, page by page, against the source. */
 void gcdune_dirty_check_begin(uintptr_t end);

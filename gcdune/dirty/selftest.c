@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../heap.h"
+#include "../os.h"
 #include "dirty.h"
 
 enum { PAGES = 64, HUGE = 2 << 20 };
@@ -67,6 +68,26 @@ static const char *try_pages(const struct gcdune_dirty_source *s, volatile char 
 	return NULL;
 }
 
+/* What the program itself takes for the first write to a page, ns; with all that happens beneath the kernel. Pages were written
+ * to before. */
+static uint64_t time_writes(const struct gcdune_dirty_source *s, volatile char *memory)
+{
+	uintptr_t at = (uintptr_t)memory, end = at + PAGES * GCDUNE_PAGE;
+
+	if (s->track(at, end))
+		return 0;
+	if (s->settle)
+		s->settle();
+	uint64_t begin = gcdune_os_now();
+
+	for (unsigned i = 0; i < PAGES; i++)
+		memory[i * GCDUNE_PAGE] = 8;
+	uint64_t took = gcdune_os_now() - begin;
+
+	s->end(at, end);
+	return took / PAGES;
+}
+
 static const char *try_huge(const struct gcdune_dirty_source *s, char *memory)
 {
 	uintptr_t at = ((uintptr_t)memory + HUGE - 1) & ~(uintptr_t)(HUGE - 1);
@@ -83,7 +104,7 @@ static const char *try_huge(const struct gcdune_dirty_source *s, char *memory)
 	return NULL;
 }
 
-const char *gcdune_dirty_selftest(const struct gcdune_dirty_source *s)
+const char *gcdune_dirty_selftest(const struct gcdune_dirty_source *s, uint64_t *write_ns)
 {
 	size_t size = 2 * HUGE;
 	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -98,6 +119,8 @@ const char *gcdune_dirty_selftest(const struct gcdune_dirty_source *s)
 	pthread_sigmask(SIG_UNBLOCK, &fault, &before);
 	const char *missed = try_pages(s, memory);
 
+	if (!missed && write_ns)
+		*write_ns = time_writes(s, memory);
 	if (!missed)
 		missed = try_huge(s, memory);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
