@@ -1,7 +1,7 @@
 #!/bin/bash
 # Where userfaultfd is denied, the next source takes over, or the program stops while the heap is marked, and a line says
 # so; without a capability or as another user all is as usual. Needs python3, to install a filter of system calls.
-# TEST-FLAGS: timeout=60 asan=no tsan=no once=yes
+# TEST-FLAGS: timeout=240 asan=no tsan=no once=yes
 set -u
 fail() { echo "FAILED: $*"; exit 1; }
 dir=$(mktemp -d) || exit 1
