@@ -171,12 +171,12 @@ static uint64_t work_of(size_t pages, uint64_t objects, uint64_t took)
  * be short enough. The program makes as much work in a round as it gets time to. Where a round has more to do than half
  * the one before, threads are made to sleep between allocations; threads that write without allocating cannot be held
  * back, and then the pause takes what is left. Stacks are read when that is cheap compared with what was found. */
-enum { ROUNDS = 40, SHORT = 500000 /* ns */, THROTTLE_MOST = 31, SUSPECTS = 1000 };
+enum { ROUNDS = 40, SHORT = 500000 /* ns */, SHORTEST = SHORT / 10, THROTTLE_MOST = 31, SUSPECTS = 1000 };
 
 static void preclean(enum gcdune_cycle_reason reason)
 {
 	uint64_t begin = gcdune_os_now(), before = UINT64_MAX, marked = gcdune_mark_amount();
-	uint64_t enough = MIN((uint64_t)gcdune_options.pause_goal * 250, SHORT);
+	uint64_t enough = MAX(MIN((uint64_t)gcdune_options.pause_goal * 250, SHORT), SHORTEST);
 	bool stacks = false; /* from the first short round on */
 	unsigned worse = 0;
 
@@ -326,6 +326,7 @@ __attribute__((noinline)) bool gcdune_cycle_one(enum gcdune_cycle_reason reason,
 			stop_for_roots();
 			gcdune_mark_flip(minor);
 			gcdune_pacer_flip();
+			gcdune_form_flip();
 			gcdune_roots_note();
 			gcdune_mark_push_only = false;
 			phase_over(GCDUNE_PHASE_ROOTS);

@@ -54,7 +54,8 @@ uint64_t gcdune_form_bound(enum gcdune_cycle_reason reason, bool minor);
 void gcdune_form_abandoned(bool minor);
 /* How many bytes there are likely to be to mark. */
 size_t gcdune_form_expected(void);
-/* A collection beside the program ends, in which PAGES that were tracked have been written to. World stopped. */
+/* A collection beside the program begins; and ends, in which PAGES were found written to. World stopped. */
+void gcdune_form_flip(void);
 void gcdune_form_price(size_t pages);
 /* A collection ends that had the program stopped for NS nanoseconds in its last stop, and took CPU of its thread; before
  * heap.allocated begins anew. World stopped. */

@@ -28,6 +28,12 @@ enum { GOALS = 4 };
  * as much to marking beside it as to a stop, and none of it is to be had back by shorter pauses. So it also stops if that takes no
  * more than one PRICE-th of it, up to more times the goal. */
 enum { PRICE = 2, DEAR_GOALS = 16 };
+
+static uint64_t goals(unsigned n)
+{
+	return (uint64_t)gcdune_options.pause_goal * 1000 * n;
+}
+
 static uint64_t stop_ns = 500000; /* for each MiB, in such collections */
 static unsigned in_a_row;	  /* so many were abandoned since one was not */
 static uint64_t beside_ns;	  /* about the longest of the last pauses of those that were marked beside it */
@@ -65,28 +71,28 @@ void gcdune_form_used(uint64_t ns, uint64_t cpu, bool concurrent, bool minor)
 	}
 }
 
-/* Each thread that runs loses its own stops. Pages that are written to are shared among those that are stopped about as much as
- * the most stopped one: the others sleep, mostly. */
+static uint64_t lost(const struct gcdune_thread *thread)
+{
+	return thread->lost_ns[GCDUNE_LOST_STOP] + thread->lost_ns[GCDUNE_LOST_ASSIST] + thread->lost_ns[GCDUNE_LOST_SLEEP];
+}
+
+void gcdune_form_flip(void)
+{
+	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next)
+		thread->lost_before = lost(thread);
+}
+
+/* Each thread that runs loses its own stops. Pages that are written to are shared among those that lost at least half as much as
+ * the one that lost most: the others sleep, mostly. Some pages are counted that were never tracked; the last stop is not. */
 void gcdune_form_price(size_t pages)
 {
-	uint64_t most = 0, most_stopped = 0;
+	uint64_t most = 0;
 	unsigned writers = 0;
 
-	for (int count = 0; count < 2; count++)
-		for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next) {
-			uint64_t all = thread->lost_ns[GCDUNE_LOST_STOP] + thread->lost_ns[GCDUNE_LOST_ASSIST] +
-				       thread->lost_ns[GCDUNE_LOST_SLEEP];
-			uint64_t stopped = thread->lost_ns[GCDUNE_LOST_STOP] - thread->lost_seen[0];
-
-			if (count) {
-				writers += stopped >= most_stopped / 2;
-				thread->lost_seen[0] = thread->lost_ns[GCDUNE_LOST_STOP];
-				thread->lost_seen[1] = all;
-			} else {
-				most_stopped = MAX(most_stopped, stopped);
-				most = MAX(most, all - thread->lost_seen[1]);
-			}
-		}
+	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next)
+		most = MAX(most, lost(thread) - thread->lost_before);
+	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next)
+		writers += lost(thread) - thread->lost_before >= most / 2;
 	uint64_t price = most + pages * gcdune_dirty_write_ns() / MAX(MIN(writers, gcdune_os_cores()), 1);
 
 	price_ns = price_ns ? (price_ns * 3 + price) / 4 : price;
@@ -95,9 +101,7 @@ void gcdune_form_price(size_t pages)
 /* What a stop may take that is no worse for the program than marking beside it. */
 static uint64_t beside(void)
 {
-	uint64_t goal = (uint64_t)gcdune_options.pause_goal * 1000;
-
-	return MAX(MIN(beside_ns + beside_ns / 4, GOALS * goal), MIN(price_ns / PRICE, DEAR_GOALS * goal));
+	return MAX(MIN(beside_ns + beside_ns / 4, goals(GOALS)), MIN(price_ns / PRICE, goals(DEAR_GOALS)));
 }
 
 /* Of what was made since, how much is likely to live. */
@@ -120,7 +124,7 @@ static uint64_t stop_for(size_t bytes)
 /* The pause goal; or WORTH, if that is more. */
 static uint64_t longest(uint64_t worth)
 {
-	return MAX((uint64_t)gcdune_options.pause_goal * 1000, worth);
+	return MAX(goals(1), worth);
 }
 
 static bool is_short(uint64_t worth)
@@ -204,7 +208,7 @@ bool gcdune_form_beside(enum gcdune_cycle_reason reason)
 			return false;
 		/* The only thread waits anyway. So does one whose others sleep; but they may wake up. */
 		if ((reason == GCDUNE_CYCLE_ASKED || reason == GCDUNE_CYCLE_NO_MEMORY) &&
-		    (gcdune_threads_count == 1 || is_short(others_sleep() ? MAX(beside(), GOALS * (uint64_t)gcdune_options.pause_goal * 1000) : beside())))
+		    (gcdune_threads_count == 1 || is_short(others_sleep() ? MAX(beside(), goals(GOALS)) : beside())))
 			return false;
 	}
 	/* To try sources out takes a while: that is left to the collector's thread (gcdune_cycle_run). */
@@ -235,7 +239,7 @@ uint64_t gcdune_form_bound(enum gcdune_cycle_reason reason, bool minor)
 void gcdune_form_abandoned(bool minor)
 {
 	enum { FIRST = 4 };
-	bool within_goal = longest(beside()) <= (uint64_t)gcdune_options.pause_goal * 1000;
+	bool within_goal = longest(beside()) <= goals(1);
 
 	if (minor) {
 		minor_ns = 4 * MINOR_LONG;

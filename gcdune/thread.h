@@ -83,7 +83,7 @@ struct gcdune_thread {
 	uint64_t time_seen;   /* and when another thread asked last (form.c); heap.cycle */
 	uint64_t lost_ns[GCDUNE_LOST_KINDS];
 	uint64_t lost_most;
-	uint64_t lost_seen[2]; /* in stops, and to help and sleep, when a cycle last ended (form.c) */
+	uint64_t lost_before; /* in stops, to help and in sleep, when a cycle beside the program last began (form.c) */
 
 	int tid;
 	uint32_t finalizing;		    /* runs finalizers now */

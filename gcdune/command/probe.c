@@ -40,54 +40,50 @@ static void first_line(const char *path, const char *key, char *line, size_t siz
 		fclose(f);
 }
 
-/* Nanoseconds for a first write, and for taking what was written, per page written; -1 if it fails. */
-static void measure(const struct gcdune_dirty_source *source, double *write_ns, double *take_ns)
+/* Nanoseconds for taking what was written, per page written; -1 if it fails. */
+static double measure_take(const struct gcdune_dirty_source *source)
 {
 	static uint64_t bits[PAGES / 64];
 	size_t size = (size_t)PAGES * 4096;
 	char *memory = gcdune_os_reserve(size, 4096);
 	uintptr_t begin = (uintptr_t)memory;
+	double take_ns = -1;
 
-	*write_ns = *take_ns = -1;
 	if (!memory || gcdune_os_commit(memory, size) || source->open())
-		return;
+		return take_ns;
 	memset(memory, 1, size);
 	if (source->attach(begin, begin + size) == 0 && source->track(begin, begin + size) == 0) {
-		uint64_t start = gcdune_os_now();
-
 		for (size_t i = 0; i < PAGES; i += APART)
 			memory[i * 4096] = 2;
 		uint64_t written = gcdune_os_now();
 
-		if (source->take(begin, PAGES, bits, source->rearms) == 0) {
-			*take_ns = (double)(gcdune_os_now() - written) / (PAGES / APART);
-			*write_ns = (double)(written - start) / (PAGES / APART);
-		}
+		if (source->take(begin, PAGES, bits, source->rearms) == 0)
+			take_ns = (double)(gcdune_os_now() - written) / (PAGES / APART);
 		source->end(begin, begin + size);
 	}
 	source->close();
 	gcdune_os_unmap(memory, size);
+	return take_ns;
 }
 
 static const char *probe_source(const struct gcdune_dirty_source *source)
 {
 	int error = source->open();
 	const char *missing;
-	double write_ns, take_ns;
+	uint64_t write_ns = 0; /* as the collector takes it into account */
 
 	if (error) {
 		printf("  %-10s no: %s\n", source->name, strerrordesc_np(-error));
 		return NULL;
 	}
-	missing = gcdune_dirty_selftest(source, NULL);
+	missing = gcdune_dirty_selftest(source, &write_ns);
 	source->close();
 	if (missing) {
 		printf("  %-10s no: %s\n", source->name, missing);
 		return NULL;
 	}
-	measure(source, &write_ns, &take_ns);
 	printf("  %-10s works; first write to a clean page %.2f us, reading back %.0f ns for each%s%s\n", source->name,
-	       write_ns / 1000, take_ns, source->rearms ? "" : "; one harvest a cycle", source->anywhere ? "; data segments too" : "");
+	       (double)write_ns / 1000, measure_take(source), source->rearms ? "" : "; one harvest a cycle", source->anywhere ? "; data segments too" : "");
 	return source->name;
 }
 
