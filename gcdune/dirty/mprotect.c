@@ -6,8 +6,9 @@
  * Owns the handler and one bit per page. A fault opens a whole block of 64 KiB and counts its pages as written, so that
  * the kernel's map of the process does not fall into too many pieces. Order matters between who opens and who protects:
  * the opener first opens, then sets bits; the other first clears bits, then protects. So a page is never open with its
- * bit clear, but while an opener is between the two; the handler blocks every signal, so that the world does not stop
- * just there, and gcdune_dirty_mark is called in critical sections. */
+ * bit clear, but while an opener is between the two; and the world does not stop just there, for the handler is a critical
+ * section, and gcdune_dirty_mark is called in one. (That the handler blocks signals does not do: the one that stops threads is
+ * taken out of what it asks for, intercept-signal.c.) */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 
 #include "../heap.h"
 #include "../os.h"
+#include "../thread.h"
 #include "dirty.h"
 
 enum { UNIT = 16 }; /* pages opened at once */
@@ -58,9 +60,14 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 
 	if (address >= range->low && address < range->high && info->si_code == SEGV_ACCERR) {
 		uintptr_t begin = address & ~(unit - 1);
+		struct gcdune_thread *thread = gcdune_thread_self;
 
+		if (thread)
+			gcdune_critical_enter(thread);
 		open_range(begin, begin + unit);
 		gcdune_dirty_faults++;
+		if (thread)
+			gcdune_critical_leave(thread);
 		errno = saved;
 		return;
 	}
