@@ -18,7 +18,8 @@
  * program that helps, which has no time for the call; whoever arms the block then, scans all of it. Or a third one
  * takes the block's pages just then, after a write: making a page clean that was written interrupts all processors
  * that run the program, so the marker's store of the colour, made before it read what was overwritten, is seen behind
- * it.
+ * it. That one leaves the block for not armed, and WHOLE for the next round: who arms it will make it clean once more, and of
+ * what was written in between and reported then nobody is told.
  *
  * So what is allocated while a cycle runs need not be scanned for having been written, only if it is found.
  *
@@ -263,9 +264,12 @@ static size_t scan_dirty(struct gcdune_marker *m, uint32_t index, unsigned bits,
 	uintptr_t base = gcdune_block_address(index);
 
 	/* Not armed: it may not have been written. */
-	uint8_t dirty = gcdune_remark_watch(index) & GCDUNE_WATCH_ARMED ? GCDUNE_WATCH_DIRTY : 0;
-
-	gcdune_remark_change_watch(index, dirty | (rearm ? GCDUNE_WATCH_ARMED : 0), rearm ? 0 : GCDUNE_WATCH_ARMED);
+	if (gcdune_remark_watch(index) & GCDUNE_WATCH_ARMED)
+		gcdune_remark_change_watch(index, GCDUNE_WATCH_DIRTY, 0);
+	if (rearm)
+		gcdune_remark_rearmed(index, 0);
+	else
+		gcdune_remark_change_watch(index, 0, GCDUNE_WATCH_ARMED);
 	for (unsigned rest = bits; rest;) {
 		unsigned first = (unsigned)__builtin_ctz(rest), n = (unsigned)__builtin_ctz(~(rest >> first));
 		uintptr_t page = base + first * GCDUNE_PAGE;
@@ -303,7 +307,10 @@ void gcdune_remark_range(struct gcdune_marker *m, uintptr_t begin, size_t pages)
 		if (__builtin_expect(is_whole(first + k), 0)) {
 			if (__builtin_expect(gcdune_options.verify, 0))
 				gcdune_verify_looked_at(begin + k * GCDUNE_BLOCK, BLOCK_PAGES);
-			gcdune_remark_change_watch(first + k, rearm ? GCDUNE_WATCH_ARMED : 0, GCDUNE_WATCH_WHOLE);
+			if (rearm)
+				gcdune_remark_rearmed(first + k, GCDUNE_WATCH_WHOLE);
+			else
+				gcdune_remark_change_watch(first + k, 0, GCDUNE_WATCH_WHOLE);
 			scan_pages(m, begin + k * GCDUNE_BLOCK, begin + (k + 1) * GCDUNE_BLOCK);
 			found += stopped_minor ? 0 : BLOCK_PAGES;
 		} else if (of_block) {
