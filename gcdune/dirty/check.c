@@ -1,26 +1,22 @@
 /* check.c - GCDUNE_VERIFY=2: a second dirty source to compare the first with, the memory itself. When a page becomes clean
- * its words are summed up, afterwards; a write that comes between is reported by the source in any case. In the pause
- * every page that the source has not reported since must still have that sum. Slow; for tests. Called by dirty.c. */
+ * it is copied, afterwards; a write that comes between is reported by the source in any case. In the pause every page that
+ * the source has not reported since must still be the same, but for what markers write themselves, who may be at work beside.
+ * Slow; for tests. Called by dirty.c, which lets one in at a time. */
 #include <string.h>
 
 #include "../heap.h"
+#include "../mark.h"
 #include "../os.h"
 #include "dirty.h"
 
-static uint64_t *sums; /* by page of the heap; 0: none, DUE: wanted */
-enum { DUE = 1 };
+enum { WORDS = GCDUNE_PAGE / 8 };
+typedef uint64_t copy[WORDS];
+
+static copy *copies; /* by page of the heap */
+enum { UNKNOWN, DUE, KNOWN };
+static uint8_t *states; /* of each: whether there is one, or one is wanted */
 static bool any_due;
-static size_t npages, sums_size;
-
-static __attribute__((no_sanitize("address", "thread"))) uint64_t sum(uintptr_t page)
-{
-	const volatile uint64_t *word = (const volatile uint64_t *)page;
-	uint64_t s = 1;
-
-	for (unsigned i = 0; i < GCDUNE_PAGE / 8; i++)
-		s = (s ^ word[i]) * 0x9e3779b97f4a7c15u + (s >> 29);
-	return s > DUE ? s : 2;
-}
+static size_t npages, room;
 
 static size_t page_of(uintptr_t address)
 {
@@ -32,32 +28,80 @@ static const struct gcdune_block *block_of(uintptr_t address)
 	return &gcdune_heap.blocks[(address - gcdune_heap.base) >> GCDUNE_BLOCK_SHIFT];
 }
 
+static __attribute__((no_sanitize("address", "thread"))) void take_copy(size_t page)
+{
+	const volatile uint64_t *words = (const volatile uint64_t *)(gcdune_heap.base + page * GCDUNE_PAGE);
+
+	for (unsigned i = 0; i < WORDS; i++)
+		copies[page][i] = words[i];
+	states[page] = KNOWN;
+}
+
+/* A marker that meets an ephemeron before its key lists it. It may do so after the source was asked and before the page is
+ * compared, and no marker cares. */
+static bool is_markers(const struct gcdune_block *block, unsigned word)
+{
+	unsigned at = word * 8 % sizeof(struct gcdune_ephemeron);
+
+	return block->use == GCDUNE_USE_SMALL && block->kind == GCDUNE_KIND_EPHEMERON &&
+	       (at == offsetof(struct gcdune_ephemeron, next) || at == offsetof(struct gcdune_ephemeron, listed));
+}
+
+static __attribute__((no_sanitize("address", "thread"))) void compare(uintptr_t address)
+{
+	const volatile uint64_t *words = (const volatile uint64_t *)address;
+	const uint64_t *then = copies[page_of(address)];
+	const struct gcdune_block *block = block_of(address);
+
+	for (unsigned i = 0; i < WORDS; i++) {
+		uint64_t now = words[i];
+
+		if (now != then[i] && !is_markers(block, i))
+			gcdune_panic("verify: page %p was written in this cycle and %s did not report it (at %u, from %#lx to %#lx; "
+				     "block use %u, kind %u, flags %u, watch %u, %u granules)",
+				     (void *)address, gcdune_dirty_name(), i * 8, then[i], now, block->use, block->kind,
+				     block->flags, gcdune_heap.spans[block - gcdune_heap.blocks].watch, block->granules);
+	}
+}
+
+/* False: there is no memory for it, and no more is checked than before. */
+static bool make_room(size_t pages)
+{
+	copy *more = copies ? gcdune_os_remap(copies, room * sizeof *copies, pages * sizeof *copies)
+			    : gcdune_os_reserve(pages * sizeof *copies, GCDUNE_PAGE);
+
+	if (!more || gcdune_os_commit(more, pages * sizeof *copies))
+		return false;
+	copies = more;
+	uint8_t *more_states = gcdune_os_remap(states, room, pages);
+
+	if (!more_states)
+		return false;
+	states = more_states;
+	room = pages;
+	return true;
+}
+
 void gcdune_dirty_check_begin(uintptr_t end)
 {
-	size_t want = page_of(end) * sizeof *sums;
+	size_t wanted = page_of(end);
 
-	if (want > sums_size) {
-		uint64_t *more = gcdune_os_remap(sums, sums_size, want * 2);
-
-		if (!more)
-			return;
-		sums = more;
-		sums_size = want * 2;
-	}
-	if (npages < page_of(end))
-		npages = page_of(end);
+	if (wanted > room && !make_room(wanted * 2))
+		return;
+	if (npages < wanted)
+		npages = wanted;
 }
 
 void gcdune_dirty_check_track(uintptr_t begin, uintptr_t end)
 {
 	for (uintptr_t page = begin; page < end && page_of(page) < npages; page += GCDUNE_PAGE)
-		sums[page_of(page)] = sum(page);
+		take_copy(page_of(page));
 }
 
 void gcdune_dirty_check_due(uintptr_t begin, uintptr_t end)
 {
 	for (uintptr_t page = begin; page < end && page_of(page) < npages; page += GCDUNE_PAGE)
-		sums[page_of(page)] = DUE;
+		states[page_of(page)] = DUE;
 	any_due = true;
 }
 
@@ -65,8 +109,8 @@ void gcdune_dirty_check_due(uintptr_t begin, uintptr_t end)
 void gcdune_dirty_check_settled(void)
 {
 	for (size_t page = 0; any_due && page < npages; page++)
-		if (sums[page] == DUE)
-			sums[page] = sum(gcdune_heap.base + page * GCDUNE_PAGE);
+		if (states[page] == DUE)
+			take_copy(page);
 	any_due = false;
 }
 
@@ -78,25 +122,24 @@ void gcdune_dirty_check_take(uintptr_t begin, size_t pages, const uint64_t *bits
 
 		if (page >= npages)
 			return;
-		if (bits[i / 64] >> (i % 64) & 1)
-			sums[page] = rearm && gcdune_dirty_rearms() ? sum(address) : 0;
-		else if (!rearm && sums[page] > DUE && sums[page] != sum(address))
-			gcdune_panic("verify: page %p was written in this cycle and %s did not report it (block use %u, kind %u, "
-				     "flags %u, watch %u)",
-				     (void *)address, gcdune_dirty_name(), block_of(address)->use, block_of(address)->kind,
-				     block_of(address)->flags,
-				     gcdune_heap.spans[block_of(address) - gcdune_heap.blocks].watch);
+		if (bits[i / 64] >> (i % 64) & 1) {
+			states[page] = UNKNOWN;
+			if (rearm && gcdune_dirty_rearms())
+				take_copy(page);
+		} else if (!rearm && states[page] == KNOWN) {
+			compare(address);
+		}
 	}
 }
 
 void gcdune_dirty_check_forget(void)
 {
-	if (sums)
-		memset(sums, 0, sums_size);
+	if (states)
+		memset(states, UNKNOWN, room);
 }
 
 void gcdune_dirty_check_end(uintptr_t begin, uintptr_t end)
 {
 	for (size_t page = page_of(begin); page < page_of(end) && page < npages; page++)
-		sums[page] = 0;
+		states[page] = UNKNOWN;
 }
