@@ -132,8 +132,13 @@ void gcdune_remark_first(uint32_t i, bool arm)
 		gcdune_os_sleep(20000); /* for others to come by */
 	bool armed = !gcdune_dirty_track(gcdune_block_address(begin), gcdune_block_address(end));
 
-	for (uint32_t k = begin; k < end; k++)
-		gcdune_remark_change_watch(k, armed ? GCDUNE_WATCH_ARMED : 0, GCDUNE_WATCH_ARMING);
+	for (uint32_t k = begin; k < end; k++) {
+		/* Others have read something there, perhaps before it was armed (remark.c). */
+		bool read = __atomic_load_n(&heap->blocks[k].color, __ATOMIC_ACQUIRE) == heap->black;
+
+		gcdune_remark_change_watch(k, (armed ? GCDUNE_WATCH_ARMED : 0) | (read ? GCDUNE_WATCH_WHOLE : 0),
+					   GCDUNE_WATCH_ARMING);
+	}
 }
 
 static bool arm_minor; /* the cycle that begins is minor */

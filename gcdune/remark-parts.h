@@ -32,18 +32,6 @@ static inline void gcdune_remark_change_watch(uint32_t i, uint8_t set, uint8_t c
 		;
 }
 
-/* The block's pages have just been made clean, beside the program; CLEAR is seen to. But a marker that is about to arm it makes
- * them clean again, and then those who rely on ARMED, or are not told to look by WHOLE, would miss what is written until then. */
-static inline void gcdune_remark_rearmed(uint32_t i, uint8_t clear)
-{
-	uint8_t before = gcdune_remark_watch(i);
-
-	while (!(before & GCDUNE_WATCH_ARMING) &&
-	       !__atomic_compare_exchange_n(&gcdune_heap.spans[i].watch, &before, (uint8_t)((before | GCDUNE_WATCH_ARMED) & ~clear),
-					    true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-		;
-}
-
 static inline uint32_t gcdune_remark_head_of(uint32_t i)
 {
 	return __atomic_load_n(&gcdune_heap.blocks[i].use, __ATOMIC_ACQUIRE) == GCDUNE_USE_TAIL ? gcdune_heap.spans[i].head : i;

@@ -12,14 +12,13 @@
  * A block that is not armed counts as written, and all that is marked in it is scanned twice. Most of these are new,
  * and most of what is new dies, so they are not armed before they turn out to have something alive: by the marker
  * that finds the first object there, before it scans that (gcdune_remark_first), along with neighbours in which
- * nobody has found one. Another marker that comes by one of these meanwhile may read an object before the block is
- * armed, which then hides a write that came in between: so it asks for all of the block to be scanned (WATCH_WHOLE),
- * and does so before anyone is told by the block's colour that something in it is marked. So does a thread of the
- * program that helps, which has no time for the call; whoever arms the block then, scans all of it. Or a third one
- * takes the block's pages just then, after a write: making a page clean that was written interrupts all processors
- * that run the program, so the marker's store of the colour, made before it read what was overwritten, is seen behind
- * it. That one leaves the block for not armed, and WHOLE for the next round: who arms it will make it clean once more, and of
- * what was written in between and reported then nobody is told.
+ * nobody has found one. Whatever was written before it has armed them, and reported, it hides. Meanwhile others may read
+ * objects there: a marker that comes by, or a thread of the program that helps, which has no time for the call; one that
+ * finds the block armed, as a third has just looked through its pages for what was written; or open, for a thread has taken it
+ * to allocate from. But each stores the block's colour before it reads. So if the colour says that something is marked when the
+ * pages are clean, all of the block is scanned again (WATCH_WHOLE). That the colour is seen by then: making a page clean that
+ * was written interrupts all processors that run the program, so a store made before what was overwritten was read is seen
+ * behind it.
  *
  * So what is allocated while a cycle runs need not be scanned for having been written, only if it is found.
  *
@@ -264,12 +263,9 @@ static size_t scan_dirty(struct gcdune_marker *m, uint32_t index, unsigned bits,
 	uintptr_t base = gcdune_block_address(index);
 
 	/* Not armed: it may not have been written. */
-	if (gcdune_remark_watch(index) & GCDUNE_WATCH_ARMED)
-		gcdune_remark_change_watch(index, GCDUNE_WATCH_DIRTY, 0);
-	if (rearm)
-		gcdune_remark_rearmed(index, 0);
-	else
-		gcdune_remark_change_watch(index, 0, GCDUNE_WATCH_ARMED);
+	uint8_t dirty = gcdune_remark_watch(index) & GCDUNE_WATCH_ARMED ? GCDUNE_WATCH_DIRTY : 0;
+
+	gcdune_remark_change_watch(index, dirty | (rearm ? GCDUNE_WATCH_ARMED : 0), rearm ? 0 : GCDUNE_WATCH_ARMED);
 	for (unsigned rest = bits; rest;) {
 		unsigned first = (unsigned)__builtin_ctz(rest), n = (unsigned)__builtin_ctz(~(rest >> first));
 		uintptr_t page = base + first * GCDUNE_PAGE;
@@ -307,10 +303,7 @@ void gcdune_remark_range(struct gcdune_marker *m, uintptr_t begin, size_t pages)
 		if (__builtin_expect(is_whole(first + k), 0)) {
 			if (__builtin_expect(gcdune_options.verify, 0))
 				gcdune_verify_looked_at(begin + k * GCDUNE_BLOCK, BLOCK_PAGES);
-			if (rearm)
-				gcdune_remark_rearmed(first + k, GCDUNE_WATCH_WHOLE);
-			else
-				gcdune_remark_change_watch(first + k, 0, GCDUNE_WATCH_WHOLE);
+			gcdune_remark_change_watch(first + k, rearm ? GCDUNE_WATCH_ARMED : 0, GCDUNE_WATCH_WHOLE);
 			scan_pages(m, begin + k * GCDUNE_BLOCK, begin + (k + 1) * GCDUNE_BLOCK);
 			found += stopped_minor ? 0 : BLOCK_PAGES;
 		} else if (of_block) {
