@@ -112,8 +112,6 @@ void gcdune_remark_first(uint32_t i, bool arm)
 	uint32_t begin = i, end = i + (block->granules ? 1 : heap->spans[i].length);
 
 	if (!arm || !begin_arming(i)) {
-		for (uint32_t k = i; k < end; k++)
-			gcdune_remark_change_watch(k, GCDUNE_WATCH_WHOLE, 0);
 		came += arm;
 		return;
 	}
@@ -129,7 +127,7 @@ void gcdune_remark_first(uint32_t i, bool arm)
 		came++;
 	}
 	if (gcdune_options.stretch)
-		gcdune_os_sleep(20000); /* for others to come by */
+		gcdune_os_sleep(MAX(20000, (uint64_t)gcdune_options.stretch * 1000)); /* for others to come by */
 	bool armed = !gcdune_dirty_track(gcdune_block_address(begin), gcdune_block_address(end));
 
 	for (uint32_t k = begin; k < end; k++) {

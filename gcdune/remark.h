@@ -32,7 +32,7 @@ void gcdune_remark_gather(void);
 /* Pushes the heap's tracked part onto the main marker, to be looked through for dirty pages: by gcdune_remark_range. */
 void gcdune_remark_push(void);
 /* By any marker beside the program that finds block I's colour other than black: before it makes that black, and scans the
- * object that it has found there. Not ARM: it has no time for the call, and leaves all of the block to be scanned again. */
+ * object that it has found there. Not ARM: it has no time for the call, and the block still counts as written. */
 void gcdune_remark_first(uint32_t i, bool arm);
 /* Scans the marked objects on the dirty pages of a range. A marker's job. */
 void gcdune_remark_range(struct gcdune_marker *marker, uintptr_t begin, size_t pages);

@@ -3,7 +3,7 @@
  * most pages are written no second time; what a marker missed is reported by the verify mode, or found by its number.
  * Holders and what they hold are made anew for each cycle, so that all of their blocks are new.
  *
- * TEST-FLAGS: timeout=120 tsan=no env:GCDUNE_MODE=concurrent env:GCDUNE_MARKERS=4 env:GCDUNE_STRETCH=1 env:GCDUNE_VERIFY=1
+ * TEST-FLAGS: timeout=120 tsan=no env:GCDUNE_MODE=concurrent env:GCDUNE_MARKERS=4 env:GCDUNE_STRETCH=300 env:GCDUNE_VERIFY=1
  */
 #include "check.h"
 
