@@ -16,7 +16,7 @@ static copy *copies; /* by page of the heap */
 enum { UNKNOWN, DUE, KNOWN };
 static uint8_t *states; /* of each: whether there is one, or one is wanted */
 static bool any_due;
-static size_t npages, room;
+static size_t npages, copies_room, states_room;
 
 static size_t page_of(uintptr_t address)
 {
@@ -64,21 +64,39 @@ static __attribute__((no_sanitize("address", "thread"))) void compare(uintptr_t 
 	}
 }
 
+/* Memory for copies is reserved only: as much as the heap may grow to, of which little is used. */
+static copy *grow_copies(size_t pages)
+{
+	if (copies)
+		return gcdune_os_remap(copies, copies_room * sizeof *copies, pages * sizeof *copies);
+	copy *fresh = gcdune_os_reserve(pages * sizeof *copies, GCDUNE_PAGE);
+
+	if (fresh && gcdune_os_commit(fresh, pages * sizeof *copies)) {
+		gcdune_os_unmap(fresh, pages * sizeof *copies);
+		return NULL;
+	}
+	return fresh;
+}
+
 /* False: there is no memory for it, and no more is checked than before. */
 static bool make_room(size_t pages)
 {
-	copy *more = copies ? gcdune_os_remap(copies, room * sizeof *copies, pages * sizeof *copies)
-			    : gcdune_os_reserve(pages * sizeof *copies, GCDUNE_PAGE);
+	if (pages > copies_room) {
+		copy *more = grow_copies(pages * 2);
 
-	if (!more || gcdune_os_commit(more, pages * sizeof *copies))
-		return false;
-	copies = more;
-	uint8_t *more_states = gcdune_os_remap(states, room, pages);
+		if (!more)
+			return false;
+		copies = more;
+		copies_room = pages * 2;
+	}
+	if (pages > states_room) {
+		uint8_t *more = gcdune_os_remap(states, states_room, pages * 2);
 
-	if (!more_states)
-		return false;
-	states = more_states;
-	room = pages;
+		if (!more)
+			return false;
+		states = more;
+		states_room = pages * 2;
+	}
 	return true;
 }
 
@@ -86,9 +104,7 @@ void gcdune_dirty_check_begin(uintptr_t end)
 {
 	size_t wanted = page_of(end);
 
-	if (wanted > room && !make_room(wanted * 2))
-		return;
-	if (npages < wanted)
+	if (wanted > npages && make_room(wanted))
 		npages = wanted;
 }
 
@@ -135,7 +151,7 @@ void gcdune_dirty_check_take(uintptr_t begin, size_t pages, const uint64_t *bits
 void gcdune_dirty_check_forget(void)
 {
 	if (states)
-		memset(states, UNKNOWN, room);
+		memset(states, UNKNOWN, states_room);
 }
 
 void gcdune_dirty_check_end(uintptr_t begin, uintptr_t end)

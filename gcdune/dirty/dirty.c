@@ -221,8 +221,6 @@ void gcdune_dirty_take(uintptr_t begin, size_t pages, uint64_t *bits, bool rearm
 	if (gcdune_options.dirty_plant && pages)
 		bits[0] &= ~(uint64_t)0xff; /* for the test of the check */
 	if (check) {
-		if (gcdune_options.stretch && !rearm)
-			gcdune_os_sleep(20000); /* for other markers to write where the check looks */
 		gcdune_dirty_check_take(begin, pages, bits, rearm);
 		pthread_mutex_unlock(&checking);
 	}
