@@ -16,6 +16,9 @@ enum gcdune_cycle_reason {
 	GCDUNE_CYCLE_REASONS
 };
 
+/* Once, by init.c. */
+void gcdune_cycle_init(void);
+
 /* Collects unless collections are disabled or the caller is inside one. For BUDGET and TORTURE a cycle that runs beside
  * the program is only begun; otherwise it is over on return, and finalizers have run, in AUTO mode. */
 void gcdune_cycle_collect(enum gcdune_cycle_reason reason);

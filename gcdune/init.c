@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "block.h"
+#include "cycle.h"
 #include "dirty/library.h"
 #include "heap.h"
 #include "mark.h"
@@ -121,6 +122,7 @@ int gcdune_init(void)
 	gcdune_thread_attach();
 	gcdune_roots_exclude(&gcdune_heap, &gcdune_heap + 1);
 	gcdune_roots_exclude(&gcdune_mark_main, &gcdune_mark_main + 1);
+	gcdune_cycle_init();
 	gcdune_roots_own_end();
 	if (gcdune_options.heap_initial && gcdune_heap_reserve(gcdune_options.heap_initial))
 		gcdune_warn("GCDUNE_HEAP_INITIAL cannot be had");
