@@ -46,7 +46,7 @@ static const struct option {
 	{"stretch", COUNT, &gcdune_options.stretch, false, "microseconds"},
 	{"settle", COUNT, &gcdune_options.settle, false, "microseconds"},
 	{"torture", NUMBER, &gcdune_options.torture, true, "a number of allocations, 0 for none"},
-	{"verify", LEVEL, &gcdune_options.verify, false, "0, 1 or 2"},
+	{"verify", LEVEL, &gcdune_options.verify, false, "0, 1, 2 or 3"},
 	{"verify_plant", FLAG, &gcdune_options.verify_plant, false, "0 or 1"},
 	{"heap_limit", SIZE, &gcdune_options.heap_limit, false, "a size such as 512M"},
 	{"heap_initial", SIZE, &gcdune_options.heap_initial, true, "a size such as 64M"},
@@ -147,8 +147,8 @@ static int set(const struct option *option, const char *text)
 	case FLAG:
 		return parse_flag(text, option->value);
 	case LEVEL:
-		if (!strcmp(text, "2")) {
-			*(unsigned *)option->value = 2;
+		if (!strcmp(text, "2") || !strcmp(text, "3")) {
+			*(unsigned *)option->value = (unsigned)(*text - '0');
 			return 0;
 		}
 		return parse_flag(text, option->value);

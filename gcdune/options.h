@@ -24,7 +24,7 @@ struct gcdune_options {
 	size_t heap_limit;
 	size_t heap_initial;
 	size_t reserve; /* address space to ask for */
-	unsigned verify; /* 1: the heap after marking; 2: also the dirty source */
+	unsigned verify; /* 1: the heap after marking; 2: also the dirty source; 3: no word points by chance */
 	unsigned verify_plant;	/* for tests of verify: unmark one reachable object */
 	unsigned growth;	/* percent */
 	unsigned pause_goal;	/* microseconds; see is_short, cycle.c */

@@ -1,10 +1,10 @@
 #!/bin/bash
-# The random mutators, stretched, under each way of finding written pages, with both checks; those that this kernel does
+# The random mutators, stretched, under each way of finding written pages, with all checks; those that this kernel does
 # not have say so in a line and stop the program instead.
 # TEST-FLAGS: timeout=300 asan=no tsan=no once=yes
 set -u
 fail() { echo "FAILED: $*"; exit 1; }
-export GCDUNE_MODE=concurrent GCDUNE_TORTURE=200 GCDUNE_STRETCH=100 GCDUNE_VERIFY=2
+export GCDUNE_MODE=concurrent GCDUNE_TORTURE=200 GCDUNE_STRETCH=100 GCDUNE_VERIFY=3
 out=$(mktemp) || exit 1
 trap 'rm -f "$out"' EXIT
 any=
