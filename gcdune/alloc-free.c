@@ -36,7 +36,7 @@ static bool resolve_live(const void *pointer, struct gcdune_ref *ref)
 	       !(ref->block->flags & GCDUNE_BLOCK_OPEN && in_reserve(ref));
 }
 
-static size_t usable_size(const struct gcdune_ref *ref)
+static inline size_t usable_size(const struct gcdune_ref *ref)
 {
 	size_t size = gcdune_ref_size(ref) - heap->extra_byte;
 
@@ -90,21 +90,72 @@ enum { SLOW_EVERY = 64 };
 
 /* The object that was allocated last goes back to where the cursor takes the next from. As when a run is found (alloc-run.c), its
  * state says first what slots in reserve are; a marker that takes it for an object all the same marks one more. */
-static bool put_back(struct gcdune_thread *thread, struct gcdune_cache *cache, const struct gcdune_ref *ref, unsigned cls)
+static inline bool put_back(struct gcdune_thread *thread, struct gcdune_cursor *cursor, char *object, uint8_t *state, size_t size,
+			    enum gcdune_scan scan)
 {
-	struct gcdune_cursor *cursor = &cache->cursors[cls];
-	size_t size = gcdune_classes[cls].size;
-	enum gcdune_scan scan = heap->kinds[ref->block->kind].scan;
-
-	if (cursor->next != ref->object + size || size > GCDUNE_INLINE_MAX || scan > GCDUNE_SCAN_WORDS)
+	if (cursor->next != object + size || size > GCDUNE_INLINE_MAX || scan > GCDUNE_SCAN_WORDS)
 		return false;
 	if (scan == GCDUNE_SCAN_WORDS)
-		memset(ref->object, 0, size);
-	__atomic_store_n(ref->state, heap->color, __ATOMIC_RELAXED);
-	__atomic_store_n(&cursor->next, ref->object, __ATOMIC_RELEASE);
+		memset(object, 0, size);
+	__atomic_store_n(state, heap->color, __ATOMIC_RELAXED);
+	__atomic_store_n(&cursor->next, object, __ATOMIC_RELEASE);
 	if (++thread->put_back % SLOW_EVERY == 0)
 		cursor->limit = cursor->next;
 	return true;
+}
+
+/* On the thread's list. */
+static inline void keep(struct gcdune_run *run, struct gcdune_block *block, char *object, uint8_t *state)
+{
+	struct gcdune_freed *slot = (struct gcdune_freed *)(void *)object;
+
+	gcdune_block_used(block);
+	slot->next = run->freed;
+	slot->state = state;
+	run->freed = slot;
+	run->nfreed++;
+	__atomic_store_n(state, GCDUNE_COLOR_FREED, __ATOMIC_RELAXED);
+}
+
+/* As most are freed: a small object without a finalizer, from a block that nobody or the thread itself takes slots from. Its size;
+ * 0: it is not so. Without a call, and with all of it in registers. */
+static inline __attribute__((always_inline)) size_t free_usual(struct gcdune_thread *thread, char *object)
+{
+	size_t offset = (uintptr_t)object - heap->base, within = offset & (GCDUNE_BLOCK - 1);
+
+	if (offset >= heap->size || thread->critical || gcdune_finalize_any())
+		return 0;
+	uint32_t index = (uint32_t)(offset >> GCDUNE_BLOCK_SHIFT);
+	struct gcdune_block *block = &heap->blocks[index];
+	size_t slot = within * block->reciprocal >> 32, size = (size_t)block->granules * GCDUNE_GRANULE;
+	uint8_t *state = gcdune_block_states(block) + slot;
+	unsigned kind = block->kind, cls = heap->spans[index].cls;
+	struct gcdune_cache *cache = thread->caches[kind];
+
+	if (block->use != GCDUNE_USE_SMALL || slot >= block->nslots || slot * size != within || !cache)
+		return 0;
+	struct gcdune_run *run = &cache->runs[cls];
+	struct gcdune_cursor *cursor = &cache->cursors[cls];
+	size_t usable = size - heap->extra_byte - (kind == GCDUNE_KIND_TYPED ? sizeof(gcdune_layout) : 0);
+
+	gcdune_critical_begin(thread);
+	/* No collection changes colours or takes reserves back meanwhile. */
+	uint8_t now = __atomic_load_n(state, __ATOMIC_RELAXED);
+
+	if (now != heap->color && now != heap->white && now != heap->black)
+		usable = 0;
+	else if (run->block == index ? object >= cursor->next && object < run->end : block->flags & GCDUNE_BLOCK_OPEN)
+		usable = 0;
+	else if (run->block == index && put_back(thread, cursor, object, state, size, heap->kinds[kind].scan))
+		;
+	else if (run->nfreed < FREED_MOST) {
+		gcdune_account(thread, -(int64_t)size);
+		keep(run, block, object, state);
+	} else {
+		usable = 0;
+	}
+	gcdune_critical_end(thread);
+	return usable;
 }
 
 static void free_small(struct gcdune_thread *thread, const struct gcdune_ref *ref)
@@ -113,21 +164,19 @@ static void free_small(struct gcdune_thread *thread, const struct gcdune_ref *re
 	unsigned kind = ref->block->kind, cls = heap->spans[index].cls;
 	struct gcdune_cache *cache = gcdune_thread_cache(thread, kind);
 	struct gcdune_run *run = cache ? &cache->runs[cls] : NULL;
+	size_t size = gcdune_classes[cls].size;
 
 	if (run && run->block == index) {
 		if (ref->object >= cache->cursors[cls].next && ref->object < run->end)
 			not_an_object("gcdune_free", ref->object);
-		if (put_back(thread, cache, ref, cls))
+		if (put_back(thread, &cache->cursors[cls], ref->object, ref->state, size, heap->kinds[kind].scan))
 			return;
 	} else if (ref->block->flags & GCDUNE_BLOCK_OPEN && in_reserve(ref)) {
 		not_an_object("gcdune_free", ref->object);
 	}
-	gcdune_account(thread, -(int64_t)gcdune_classes[cls].size);
+	gcdune_account(thread, -(int64_t)size);
 	if (run && run->nfreed < FREED_MOST) {
-		memcpy(ref->object, &run->freed, sizeof(void *));
-		run->freed = ref->object;
-		run->nfreed++;
-		*ref->state = GCDUNE_COLOR_FREED;
+		keep(run, ref->block, ref->object, ref->state);
 		return;
 	}
 	pthread_mutex_lock(&heap->lock);
@@ -137,13 +186,10 @@ static void free_small(struct gcdune_thread *thread, const struct gcdune_ref *re
 	pthread_mutex_unlock(&heap->lock);
 }
 
-size_t gcdune_free_telling(void *object)
+static __attribute__((noinline)) size_t free_any(void *object)
 {
 	struct gcdune_ref ref;
-
-	if (!object)
-		return 0;
-	struct gcdune_thread *thread = gcdune_thread_self ? gcdune_thread_self : gcdune_thread_get();
+	struct gcdune_thread *thread = gcdune_thread_get();
 
 	/* Slots in reserve: free_small. */
 	if (!thread || !gcdune_resolve((uintptr_t)object, &ref) || ref.object != object || !gcdune_ref_live(&ref))
@@ -166,6 +212,15 @@ size_t gcdune_free_telling(void *object)
 	}
 	gcdune_critical_leave(thread);
 	return size;
+}
+
+size_t gcdune_free_telling(void *object)
+{
+	if (!object)
+		return 0;
+	size_t size = gcdune_thread_self ? free_usual(gcdune_thread_self, object) : 0;
+
+	return __builtin_expect(size != 0, 1) ? size : free_any(object);
 }
 
 void gcdune_free(void *object)

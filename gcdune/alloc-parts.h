@@ -4,6 +4,18 @@
 
 #include "alloc.h"
 
+/* A slot that the thread freed, of which there are some; critical section. The caller clears it. */
+static inline void *gcdune_run_take_freed(struct gcdune_thread *thread, struct gcdune_run *run, unsigned cls)
+{
+	struct gcdune_freed *object = run->freed;
+
+	run->freed = object->next;
+	run->nfreed--;
+	__atomic_store_n(object->state, gcdune_heap.color, __ATOMIC_RELAXED);
+	gcdune_account(thread, (int64_t)gcdune_classes[cls].size);
+	return object;
+}
+
 /* One object, in a critical section. NULL: no memory. */
 void *gcdune_run_take(struct gcdune_thread *thread, unsigned kind, unsigned cls);
 /* The same from what CACHE has, without heap.lock; its cursor is empty. NULL: nothing. */

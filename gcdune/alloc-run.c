@@ -188,21 +188,6 @@ static inline void begin_run(struct gcdune_thread *thread, struct gcdune_cursor 
 
 /* ---- Slots ---- */
 
-static void *take_freed(struct gcdune_run *run, unsigned kind, unsigned cls)
-{
-	char *object = run->freed;
-
-	memcpy(&run->freed, object, sizeof(void *));
-	run->nfreed--;
-	struct gcdune_ref ref = gcdune_ref_of(object);
-
-	gcdune_block_used(ref.block);
-	__atomic_store_n(ref.state, heap->color, __ATOMIC_RELAXED);
-	if (!gcdune_kind_is_leaf(kind))
-		memset(object, 0, gcdune_classes[cls].size);
-	return object;
-}
-
 /* What a thread that is to sleep between its allocations is given at a time: so little that it does not run for longer than
  * it can be made to sleep for in proportion (gcdune_cycle_throttle). */
 enum { THROTTLED_AHEAD = 512 };
@@ -255,8 +240,9 @@ void *gcdune_run_take_near(struct gcdune_thread *thread, struct gcdune_cache *ca
 	unsigned begin, end;
 
 	if (run->freed) {
-		gcdune_account(thread, (int64_t)size);
-		return take_freed(run, kind, cls);
+		void *freed = gcdune_run_take_freed(thread, run, cls);
+
+		return gcdune_kind_is_leaf(kind) ? freed : memset(freed, 0, size);
 	}
 	if (cursor->limit >= run->end) {
 		if (run->block == GCDUNE_NO_BLOCK || !find_run(run, &begin, &end))

@@ -6,6 +6,7 @@
  * the program's handler. */
 #include "alloc-parts.h"
 
+#include <emmintrin.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/param.h>
@@ -31,31 +32,85 @@ static void note_depth(struct gcdune_thread *thread)
 		thread->deepest = sp;
 }
 
-/* What the thread has at hand: a slot that it freed, the next piece of its run, the next run in its open block. A program that
- * frees what it allocates comes here for nearly every object, and so does one whose free slots lie one by one. NULL: that there
- * is none, or there is something else to do. */
+/* Something that a thread on its way through here does for the collector. */
+static inline bool is_wanted(void)
+{
+	return atomic_load_explicit(&heap->after_due, memory_order_relaxed) ||
+	       atomic_load_explicit(&heap->throttle, memory_order_relaxed) ||
+	       atomic_load_explicit(&heap->allocated, memory_order_relaxed) >=
+		       atomic_load_explicit(&heap->trigger, memory_order_relaxed);
+}
+
+/* The thread's cache of KIND, if all that it needs for a slot of CLS may be there. */
+static inline struct gcdune_cache *cache_at_hand(struct gcdune_thread *thread, size_t size, unsigned kind, unsigned *cls)
+{
+	if (!thread || size - 1 >= GCDUNE_SMALL_MAX || heap->slow || thread->critical || is_wanted())
+		return NULL;
+	struct gcdune_cache *cache = thread->caches[kind];
+
+	*cls = gcdune_class_of(size);
+	return cache && cache->cursors[*cls].next >= cache->cursors[*cls].limit ? cache : NULL;
+}
+
+static __attribute__((noinline)) void *be_late(struct gcdune_thread *thread, void *object)
+{
+	gcdune_stop_late(thread);
+	return object;
+}
+
+/* Slots that are cleared without memset are no larger. */
+enum { CLEAR_HERE = 256 };
+
+static inline void clear(char *slot, size_t size)
+{
+	for (char *end = slot + size; slot < end; slot += GCDUNE_GRANULE)
+		/* The compiler would make a call of it. */
+		__asm__ volatile("movups %1, %0" : "=m"(*(char (*)[GCDUNE_GRANULE])slot) : "x"(_mm_setzero_si128()));
+}
+
+/* A slot that the thread freed: a program that frees what it allocates comes here for nearly every object. Calls nothing, so
+ * that it needs no frame. NULL: there is none, or something else to do. */
+static inline void *take_freed(size_t size, unsigned kind)
+{
+	struct gcdune_thread *thread = gcdune_thread_self;
+	unsigned cls;
+	struct gcdune_cache *cache = cache_at_hand(thread, size, kind, &cls);
+
+	if (!cache || gcdune_place_is_asked() || gcdune_dirty_is_wanted())
+		return NULL;
+	struct gcdune_run *run = &cache->runs[cls];
+	bool leaf = gcdune_kind_is_leaf(kind);
+	void *object = NULL;
+
+	if (!leaf && size > CLEAR_HERE)
+		return NULL;
+	gcdune_critical_begin(thread);
+	/* Asked only here: a collection gives them back to their blocks. */
+	if (run->freed) {
+		object = gcdune_run_take_freed(thread, run, cls);
+		if (!leaf)
+			clear(object, gcdune_classes[cls].size);
+	}
+	gcdune_critical_over(thread);
+	return __builtin_expect(gcdune_critical_is_late(thread), 0) ? be_late(thread, object) : object;
+}
+
+/* What the thread has at hand: a slot that it freed, the next piece of its run, the next run in its open block; as one whose free
+ * slots lie one by one. NULL: that there is none, or there is something else to do. */
 static inline void *take_at_hand(size_t size, unsigned kind)
 {
 	struct gcdune_thread *thread = gcdune_thread_self;
+	unsigned cls;
+	struct gcdune_cache *cache = cache_at_hand(thread, size, kind, &cls);
 
-	if (!thread || size - 1 >= GCDUNE_SMALL_MAX || heap->slow)
-		return NULL;
-	unsigned cls = gcdune_class_of(size);
-	struct gcdune_cache *cache = thread->caches[kind];
-
-	if (!cache || cache->cursors[cls].next < cache->cursors[cls].limit)
-		return NULL;
-	if (atomic_load_explicit(&heap->after_due, memory_order_relaxed) ||
-	    atomic_load_explicit(&heap->throttle, memory_order_relaxed) ||
-	    atomic_load_explicit(&heap->allocated, memory_order_relaxed) >= atomic_load_explicit(&heap->trigger, memory_order_relaxed))
+	if (!cache)
 		return NULL;
 	gcdune_place_program();
 	gcdune_dirty_safepoint();
-	gcdune_critical_enter(thread);
-	/* Asked again there: a collection in between gives the slots back to their blocks. */
+	gcdune_critical_begin(thread);
 	void *object = gcdune_run_take_near(thread, cache, kind, cls);
 
-	gcdune_critical_leave(thread);
+	gcdune_critical_end(thread);
 	return object;
 }
 
@@ -154,8 +209,7 @@ void *gcdune_alloc_any(size_t size, size_t align, unsigned kind)
 	return object;
 }
 
-/* Not inlined into the functions below; so take_at_hand is, here. */
-__attribute__((noinline)) void *gcdune_alloc_slow(size_t size, gcdune_kind kind)
+static __attribute__((noinline)) void *alloc_slower(size_t size, unsigned kind)
 {
 	void *object = take_at_hand(size, kind);
 
@@ -163,12 +217,20 @@ __attribute__((noinline)) void *gcdune_alloc_slow(size_t size, gcdune_kind kind)
 		return gcdune_alloc_any(size, 1, kind);
 	struct gcdune_thread *thread = gcdune_thread_self;
 
-	/* As often as if all objects lay together. Who takes what it freed leaves nothing behind. */
+	/* As often as if all objects lay together. */
 	if (__builtin_expect(thread->uncleared >= GCDUNE_CLEAR_AHEAD, 0)) {
 		note_depth(thread);
 		gcdune_dead_clear(thread);
 	}
 	return object;
+}
+
+/* Not inlined into the functions below; so take_freed is, here. Who takes what it freed leaves nothing behind. */
+__attribute__((noinline)) void *gcdune_alloc_slow(size_t size, gcdune_kind kind)
+{
+	void *object = take_freed(size, kind);
+
+	return __builtin_expect(object != NULL, 1) ? object : alloc_slower(size, kind);
 }
 
 gcdune_oom_fn gcdune_oom_set(gcdune_oom_fn handler)

@@ -6,7 +6,7 @@
 
 struct gcdune_class gcdune_classes[GCDUNE_CLASSES];
 
-static uint8_t number_by_granule[GCDUNE_SMALL_MAX / GCDUNE_GRANULE + 1]; /* by size / 16, rounded up */
+uint8_t gcdune_class_numbers[GCDUNE_SMALL_MAX / GCDUNE_GRANULE + 1];
 
 enum { COMPUTED = 32 }; /* the last slot size that follows the formula: 8192 */
 
@@ -30,13 +30,6 @@ void gcdune_class_init(void)
 	for (size_t g = 0; g <= GCDUNE_SMALL_MAX / GCDUNE_GRANULE; g++) {
 		while (gcdune_classes[number].size < g * GCDUNE_GRANULE || number == 0)
 			number++;
-		number_by_granule[g] = (uint8_t)number;
+		gcdune_class_numbers[g] = (uint8_t)number;
 	}
-}
-
-unsigned gcdune_class_of(size_t size)
-{
-	unsigned number = number_by_granule[(size + GCDUNE_GRANULE - 1) / GCDUNE_GRANULE];
-
-	return number + (gcdune_classes[number].size == size ? GCDUNE_SIZES : 0);
 }

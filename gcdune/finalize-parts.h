@@ -4,7 +4,6 @@
 
 #include "finalize.h"
 
-#include "meta.h"
 #include "thread.h"
 
 /* Values of a finalizer's entry. */
@@ -13,12 +12,6 @@ enum { GCDUNE_FINALIZE_FN, GCDUNE_FINALIZE_DATA, GCDUNE_FINALIZE_ORDER };
 enum { GCDUNE_LINK_TARGET, GCDUNE_LINK_AFTER_CUT };
 /* The order, and flags of a pause that is cut in two (finalize-cycle.c). */
 enum { GCDUNE_FINALIZE_ORDERS = 3, GCDUNE_FINALIZE_DYING = 4, GCDUNE_FINALIZE_DUE = 8 };
-
-/* Under the lock while threads run; the collector's alone, without it, while they are stopped. */
-struct gcdune_finalize_tables {
-	struct gcdune_table finalizers, links[2];
-};
-extern struct gcdune_finalize_tables gcdune_finalize_tables __attribute__((visibility("hidden")));
 
 /* Those whose turn has come. A ring would do; a list that is emptied from the front and appended to at the end is
  * simpler. */

@@ -125,7 +125,7 @@ out:
 
 void gcdune_finalize_forget(void *object)
 {
-	if (!tables->finalizers.count)
+	if (!gcdune_finalize_any())
 		return;
 	struct gcdune_thread *thread = gcdune_finalize_enter();
 

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "meta.h"
+
 /* Roots: what finalizers are given, and objects whose turn has come. World stopped. */
 void gcdune_finalize_mark_roots(void);
 /* The same while threads run, and in the pause those that came since. */
@@ -26,6 +28,17 @@ void gcdune_finalize_go_on(void);
 void gcdune_finalize_remove_hidden(void);
 /* After a collection, threads running: runs finalizers or tells the program, as the mode says. */
 void gcdune_finalize_after_cycle(void);
+/* Under the lock of finalize.c while threads run; the collector's alone, without it, while they are stopped. */
+struct gcdune_finalize_tables {
+	struct gcdune_table finalizers, links[2];
+};
+extern struct gcdune_finalize_tables gcdune_finalize_tables __attribute__((visibility("hidden")));
+
+/* Whether there are finalizers. Without the lock: what the calling thread made, or was told of, counts. */
+static inline bool gcdune_finalize_any(void)
+{
+	return __atomic_load_n(&gcdune_finalize_tables.finalizers.count, __ATOMIC_RELAXED) != 0;
+}
 /* OBJECT is freed: its finalizer goes. */
 void gcdune_finalize_forget(void *object);
 /* Aborts if a table names a dead object. World stopped, after marking. */

@@ -230,8 +230,16 @@ struct gcdune_class {
 };
 extern struct gcdune_class gcdune_classes[GCDUNE_CLASSES] __attribute__((visibility("hidden")));
 void gcdune_class_init(void);
+extern uint8_t gcdune_class_numbers[GCDUNE_SMALL_MAX / GCDUNE_GRANULE + 1] /* by size / 16, rounded up */
+	__attribute__((visibility("hidden")));
+
 /* The class for 1 <= size <= GCDUNE_SMALL_MAX. */
-unsigned gcdune_class_of(size_t size);
+static inline unsigned gcdune_class_of(size_t size)
+{
+	unsigned number = gcdune_class_numbers[(size + GCDUNE_GRANULE - 1) / GCDUNE_GRANULE];
+
+	return number + (gcdune_classes[number].size == size ? GCDUNE_SIZES : 0);
+}
 
 /* ---- Small helpers ---------------------------------------------------------------------------- */
 

@@ -13,6 +13,12 @@ extern __thread uint64_t gcdune_place_next __attribute__((tls_model("initial-exe
 void gcdune_place_note(uint32_t time);
 void gcdune_place_look_now(uint64_t counter);
 
+/* Whether gcdune_place_program has anything to do. */
+static inline bool gcdune_place_is_asked(void)
+{
+	return __atomic_load_n((uint32_t *)&gcdune_place_time, __ATOMIC_RELAXED) != 0;
+}
+
 /* A thread of the program runs here. Anywhere. */
 static inline void gcdune_place_program(void)
 {

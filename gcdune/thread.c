@@ -117,8 +117,8 @@ __attribute__((no_sanitize("address", "thread"))) bool gcdune_thread_reserve(uin
 
 static void drop_freed(struct gcdune_run *run)
 {
-	for (void **slot = run->freed; slot; slot = *slot)
-		__atomic_store_n(gcdune_ref_of(slot).state, GCDUNE_COLOR_FREE, __ATOMIC_RELAXED);
+	for (const struct gcdune_freed *slot = run->freed; slot; slot = slot->next)
+		__atomic_store_n(slot->state, GCDUNE_COLOR_FREE, __ATOMIC_RELAXED);
 	run->freed = NULL;
 	run->nfreed = 0;
 }

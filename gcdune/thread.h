@@ -14,11 +14,17 @@
 #include "heap.h"
 #include "stats.h"
 
+/* A slot given to gcdune_free, in state COLOR_FREED. */
+struct gcdune_freed {
+	struct gcdune_freed *next;
+	uint8_t *state; /* where that is; its block counts as used */
+};
+
 /* What the slow path keeps beside a cursor. */
 struct gcdune_run {
 	char *end;	/* of the run; [cursor.limit, end) is still to be cleared */
 	struct gcdune_cursor *cursor;
-	void *freed;	/* slots given to gcdune_free, chained through their first word, state COLOR_FREED */
+	struct gcdune_freed *freed;
 	uint32_t block; /* that the run is in; it is OPEN; or GCDUNE_NO_BLOCK */
 	uint16_t slot;	/* where in the block the search goes on when all of `free' is used up; a multiple of 64 */
 	uint16_t nfreed;
@@ -116,6 +122,34 @@ static inline void gcdune_critical_leave(struct gcdune_thread *thread)
 	thread->critical--;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (__builtin_expect(atomic_load_explicit(&thread->stop_pending, memory_order_relaxed), 0) && !thread->critical)
+		gcdune_stop_late(thread);
+}
+
+/* The same for who has seen that `critical' is 0. Counting is a chain of loads that wait for the store before: at four a pair of
+ * allocation and free it took as long as all the rest of them. */
+static inline void gcdune_critical_begin(struct gcdune_thread *thread)
+{
+	thread->critical = 1;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+static inline void gcdune_critical_over(struct gcdune_thread *thread)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	thread->critical = 0;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+/* To be asked after that: whether gcdune_stop_late is to be called. */
+static inline bool gcdune_critical_is_late(struct gcdune_thread *thread)
+{
+	return atomic_load_explicit(&thread->stop_pending, memory_order_relaxed);
+}
+
+static inline void gcdune_critical_end(struct gcdune_thread *thread)
+{
+	gcdune_critical_over(thread);
+	if (__builtin_expect(gcdune_critical_is_late(thread), 0))
 		gcdune_stop_late(thread);
 }
 

@@ -62,9 +62,14 @@ extern _Atomic uint64_t gcdune_dirty_exits __attribute__((visibility("hidden")))
 extern _Atomic bool gcdune_dirty_wanted __attribute__((visibility("hidden")));
 void gcdune_dirty_come_by(void);
 
+static inline bool gcdune_dirty_is_wanted(void)
+{
+	return atomic_load_explicit(&gcdune_dirty_wanted, memory_order_relaxed);
+}
+
 static inline void gcdune_dirty_safepoint(void)
 {
-	if (__builtin_expect(atomic_load_explicit(&gcdune_dirty_wanted, memory_order_relaxed), 0))
+	if (__builtin_expect(gcdune_dirty_is_wanted(), 0))
 		gcdune_dirty_come_by();
 }
 
