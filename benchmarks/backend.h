@@ -9,6 +9,7 @@
  *  - memory from backend_alloc and backend_alloc_leaf has unspecified contents (malloc's do);
  *  - what is no longer needed is passed to backend_free, whole structures under `if (backend_frees)`,
  *    so that collectors do not pay for a walk they do not need;
+ *  - backend_free_at_once is for what measures the freeing of single objects by collectors, too (Whippet has none);
  *  - pointers to such memory are kept only on stacks, in static data or in backend_alloc memory;
  *  - threads are made by backend_thread_create, and call backend_safepoint while they wait without allocating.
  */
@@ -33,6 +34,7 @@
 #define backend_raw_zeroed(size) backend_raw_alloc(size)
 #define backend_raw_realloc(object, size) gcdune_realloc(object, size)
 #define backend_raw_free(object) ((void)(object))
+#define backend_free_at_once(object) gcdune_free(object)
 static const bool backend_frees = false;
 
 #elif defined(BACKEND_BDW)
@@ -44,6 +46,7 @@ static const bool backend_frees = false;
 #define backend_raw_zeroed(size) GC_MALLOC(size)
 #define backend_raw_realloc(object, size) GC_REALLOC(object, size)
 #define backend_raw_free(object) ((void)(object))
+#define backend_free_at_once(object) GC_FREE(object)
 static const bool backend_frees = false;
 
 #elif defined(BACKEND_WHIPPET)
@@ -57,6 +60,7 @@ void *backend_whippet_realloc(void *object, size_t size);
 #define backend_raw_zeroed(size) backend_raw_alloc(size)
 #define backend_raw_realloc(object, size) backend_whippet_realloc(object, size)
 #define backend_raw_free(object) ((void)(object))
+#define backend_free_at_once(object) ((void)(object))
 #define backend_raw_safepoint() gc_safepoint(backend_mutator)
 static const bool backend_frees = false;
 
@@ -66,6 +70,7 @@ static const bool backend_frees = false;
 #define backend_raw_zeroed(size) calloc(1, size)
 #define backend_raw_realloc(object, size) realloc(object, size)
 #define backend_raw_free(object) free(object)
+#define backend_free_at_once(object) free(object)
 static const bool backend_frees = true;
 
 #else

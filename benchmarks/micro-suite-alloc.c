@@ -1,4 +1,5 @@
-/* micro-suite-alloc.c - what allocating costs: by size, with and without pointers, from several threads, large, and growing.
+/* micro-suite-alloc.c - what allocating costs: by size, with and without pointers, from several threads, large, and growing;
+ * and with each object freed soon, on collectors too.
  *
  * The last 64 objects are kept in a ring; on malloc, what falls out of it is freed, so that an iteration is a pair of malloc
  * and free there. Collections are part of the time. The first word of each object is written. */
@@ -65,6 +66,44 @@ static void alloc_leaf(struct gbench_state *state, void *data)
 	ring_drop(ring);
 }
 
+/* The last FEW are kept; the oldest is freed. */
+enum { FEW = 8 };
+
+#define FREE_LOOP(allocate, bytes)                                                                                     \
+	case bytes:                                                                                                    \
+		while (gbench_batch(state, FEW)) {                                                                     \
+			for (int i = 0; i < FEW; i++) {                                                                \
+				backend_free_at_once(ring[i]);                                                         \
+				ring[i] = allocate(bytes);                                                             \
+				*ring[i] = (uint64_t)i;                                                                \
+			}                                                                                              \
+		}                                                                                                      \
+		break
+
+static void freed_scanned(struct gbench_state *state, void *data)
+{
+	uint64_t *ring[FEW] = {NULL};
+
+	switch (gbench_range_of(state, 0)) {
+		FREE_LOOP(backend_alloc, 32);
+		FREE_LOOP(backend_alloc, 128);
+	}
+	for (int i = 0; i < FEW; i++)
+		backend_free_at_once(ring[i]);
+}
+
+static void freed_leaf(struct gbench_state *state, void *data)
+{
+	uint64_t *ring[FEW] = {NULL};
+
+	switch (gbench_range_of(state, 0)) {
+		FREE_LOOP(backend_alloc_leaf, 32);
+		FREE_LOOP(backend_alloc_leaf, 128);
+	}
+	for (int i = 0; i < FEW; i++)
+		backend_free_at_once(ring[i]);
+}
+
 /* One object of so many KiB, of which each page is written once. */
 static void large(struct gbench_state *state, void *data)
 {
@@ -119,6 +158,12 @@ void micro_suite_alloc(void)
 	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		gbench_arg(scanned, sizes[i]);
 		gbench_arg(leaf, sizes[i]);
+	}
+	struct gbench *freed[] = {gbench_new("freed/scanned", freed_scanned, NULL), gbench_new("freed/leaf", freed_leaf, NULL)};
+
+	for (unsigned i = 0; i < 2; i++) {
+		gbench_arg(freed[i], 32);
+		gbench_arg(freed[i], 128);
 	}
 	gbench_arg(threads, 32);
 	for (int n = 1; n <= 4; n *= 2)
