@@ -426,7 +426,7 @@ __attribute__((noinline)) bool gcdune_cycle_one(enum gcdune_cycle_reason reason,
 			heap->young_bytes = marked.young_bytes;
 			cpu = gcdune_os_thread_time() - cpu;
 			if (concurrent)
-				gcdune_form_price(cycle_record.dirty_pages);
+				gcdune_form_price(cycle_record.dirty_pages, worked());
 			gcdune_form_used(MAX(worked(), cut), cpu, concurrent, minor);
 			gcdune_mark_end(
 				gcdune_pacer_cycle_end(reason, concurrent, gcdune_form_minor_next(again), marked.bytes, cpu, stopped()));

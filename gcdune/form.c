@@ -83,8 +83,8 @@ void gcdune_form_flip(void)
 }
 
 /* Each thread that runs loses its own stops. Pages that are written to are shared among those that lost at least half as much as
- * the one that lost most: the others sleep, mostly. Some pages are counted that were never tracked; the last stop is not. */
-void gcdune_form_price(size_t pages)
+ * the one that lost most: the others sleep, mostly. Some pages are counted that were never tracked. */
+void gcdune_form_price(size_t pages, uint64_t last_stop)
 {
 	uint64_t most = 0;
 	unsigned writers = 0;
@@ -93,7 +93,7 @@ void gcdune_form_price(size_t pages)
 		most = MAX(most, lost(thread) - thread->lost_before);
 	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next)
 		writers += lost(thread) - thread->lost_before >= most / 2;
-	uint64_t price = most + pages * gcdune_dirty_write_ns() / MAX(MIN(writers, gcdune_os_cores()), 1);
+	uint64_t price = most + last_stop + pages * gcdune_dirty_write_ns() / MAX(MIN(writers, gcdune_os_cores()), 1);
 
 	price_ns = price_ns ? (price_ns * 3 + price) / 4 : price;
 }
