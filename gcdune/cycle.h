@@ -57,7 +57,8 @@ uint64_t gcdune_form_bound(enum gcdune_cycle_reason reason, bool minor);
 void gcdune_form_abandoned(bool minor);
 /* How many bytes there are likely to be to mark. */
 size_t gcdune_form_expected(void);
-/* A collection beside the program begins; and ends, in which PAGES were found written to; its last stop took LAST_STOP ns. World stopped. */
+/* A collection beside the program begins; and ends, in which PAGES were found written to and whose last stop took LAST_STOP
+ * ns. World stopped. */
 void gcdune_form_flip(void);
 void gcdune_form_price(size_t pages, uint64_t last_stop);
 /* A collection ends that had the program stopped for NS nanoseconds in its last stop, and took CPU of its thread; before
