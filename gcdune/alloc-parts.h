@@ -4,14 +4,14 @@
 
 #include "alloc.h"
 
-/* A slot that the thread freed, of which there are some; critical section. The caller clears it. */
-static inline void *gcdune_run_take_freed(struct gcdune_thread *thread, struct gcdune_run *run, unsigned cls)
+/* A slot that the thread freed, the first on the list, whose state is STATE; critical section. The caller clears it. */
+static inline void *gcdune_run_take_freed(struct gcdune_thread *thread, struct gcdune_run *run, unsigned cls, uint8_t *state)
 {
 	struct gcdune_freed *object = run->freed;
 
 	run->freed = object->next;
 	run->nfreed--;
-	__atomic_store_n(object->state, gcdune_heap.color, __ATOMIC_RELAXED);
+	__atomic_store_n(state, gcdune_heap.color, __ATOMIC_RELAXED);
 	gcdune_account(thread, (int64_t)gcdune_classes[cls].size);
 	return object;
 }

@@ -240,7 +240,7 @@ void *gcdune_run_take_near(struct gcdune_thread *thread, struct gcdune_cache *ca
 	unsigned begin, end;
 
 	if (run->freed) {
-		void *freed = gcdune_run_take_freed(thread, run, cls);
+		void *freed = gcdune_run_take_freed(thread, run, cls, gcdune_freed_state(run->freed));
 
 		return gcdune_kind_is_leaf(kind) ? freed : memset(freed, 0, size);
 	}

@@ -86,8 +86,8 @@ static inline void *take_freed(size_t size, unsigned kind)
 		return NULL;
 	gcdune_critical_begin(thread);
 	/* Asked only here: a collection gives them back to their blocks. */
-	if (run->freed) {
-		object = gcdune_run_take_freed(thread, run, cls);
+	if (run->freed && gcdune_freed_knows(run->freed)) {
+		object = gcdune_run_take_freed(thread, run, cls, run->freed->state);
 		if (!leaf)
 			clear(object, gcdune_classes[cls].size);
 	}

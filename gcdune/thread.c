@@ -118,7 +118,7 @@ __attribute__((no_sanitize("address", "thread"))) bool gcdune_thread_reserve(uin
 static void drop_freed(struct gcdune_run *run)
 {
 	for (const struct gcdune_freed *slot = run->freed; slot; slot = slot->next)
-		__atomic_store_n(slot->state, GCDUNE_COLOR_FREE, __ATOMIC_RELAXED);
+		__atomic_store_n(gcdune_freed_state(slot), GCDUNE_COLOR_FREE, __ATOMIC_RELAXED);
 	run->freed = NULL;
 	run->nfreed = 0;
 }

@@ -20,6 +20,18 @@ struct gcdune_freed {
 	uint8_t *state; /* where that is; its block counts as used */
 };
 
+/* Not, if the program has written to it since: then it can be found from the address. (Where the first word is overwritten the
+ * rest of the list is lost to us, as with any collector; programs that do that much worked on none.) */
+static inline bool gcdune_freed_knows(const struct gcdune_freed *slot)
+{
+	return (size_t)(slot->state - gcdune_heap.states) < (size_t)gcdune_heap.nblocks * (GCDUNE_BLOCK / GCDUNE_GRANULE);
+}
+
+static inline uint8_t *gcdune_freed_state(const struct gcdune_freed *slot)
+{
+	return __builtin_expect(gcdune_freed_knows(slot), 1) ? slot->state : gcdune_ref_of(slot).state;
+}
+
 /* What the slow path keeps beside a cursor. */
 struct gcdune_run {
 	char *end;	/* of the run; [cursor.limit, end) is still to be cleared */
