@@ -14,6 +14,7 @@
 
 #include "block.h"
 #include "dirty/dirty.h"
+#include "dirty/library.h"
 #include "os.h"
 #include "remark.h"
 #include "stats.h"
@@ -98,12 +99,16 @@ static uint32_t find_block(unsigned kind, unsigned cls)
 	return index;
 }
 
+/* From so many blocks on what a class may leave unused of a block does not count; below, neither do page faults. */
+enum { GROWN = 256 };
+
 /* A block whose slots may be free becomes the run's open block. */
 static bool next_block(struct gcdune_thread *thread, struct gcdune_run *run, unsigned kind, unsigned cls)
 {
 	uint64_t since = gcdune_os_now();
 
 	gcdune_mutex_lock_soon(&heap->lock);
+	run->grows = heap->blocks_used >= GROWN && run->block != GCDUNE_NO_BLOCK && heap->spans[run->block].clean;
 	if (run->block != GCDUNE_NO_BLOCK)
 		gcdune_block_close(run->block);
 	run->block = GCDUNE_NO_BLOCK;
@@ -192,15 +197,24 @@ static inline void begin_run(struct gcdune_thread *thread, struct gcdune_cursor 
  * it can be made to sleep for in proportion (gcdune_cycle_throttle). */
 enum { THROTTLED_AHEAD = 512 };
 
-/* The cursor is about to cover PIECE more bytes of a tracked block. Each page's first write would be a fault; a call for some
- * costs a sixth of that for each. First a few, and the rest of the block only for who needs more: there are runs of fifty sizes
- * and kinds, and pages of theirs that nobody has needed yet may not be there. */
+/* The cursor is about to cover PIECE more bytes of a block that is tracked, or of memory that is not there yet. Each page's first
+ * write would be a fault; a call for some costs a sixth of that for each, or with fresh memory as much, or half. First a few, and
+ * the rest of the block only for who needs more: there are runs of fifty sizes and kinds, and pages of theirs that nobody has
+ * needed yet may not be there. Of fresh memory no more than was used up before it, unless the block before was fresh, too. */
 static __attribute__((noinline)) void touch_ahead(const struct gcdune_cursor *cursor, struct gcdune_run *run, size_t piece)
 {
 	enum { FIRST = 4 * GCDUNE_PAGE };
 	uintptr_t from = (uintptr_t)cursor->limit & -GCDUNE_PAGE, least = (uintptr_t)cursor->limit + piece;
-	uintptr_t to = gcdune_block_address(run->block + 1), few = from + FIRST;
+	uintptr_t base = gcdune_block_address(run->block), to = base + GCDUNE_BLOCK, few = from + FIRST;
 
+	if (!gcdune_remark_is_armed(run->block) || !gcdune_dirty_touches()) {
+		from = ((uintptr_t)cursor->limit + GCDUNE_PAGE - 1) & -GCDUNE_PAGE;
+		from = MAX(from, (uintptr_t)run->touched);
+		if (run->grows && !gcdune_dune_active())
+			gcdune_os_populate((void *)from, to - from);
+		run->touched = (char *)to;
+		return;
+	}
 	if (run->touched)
 		from = MAX(from, (uintptr_t)run->touched);
 	else if (least <= few)
@@ -215,7 +229,7 @@ static __attribute__((noinline)) void touch_ahead(const struct gcdune_cursor *cu
  * thread that allocates comes by here now and then (heap.throttle). */
 static inline void next_piece(struct gcdune_cursor *cursor, struct gcdune_run *run, unsigned kind, size_t size)
 {
-	bool zero = heap->spans[run->block].clean || gcdune_kind_is_leaf(kind);
+	bool fresh = heap->spans[run->block].clean, zero = fresh || gcdune_kind_is_leaf(kind);
 	size_t ahead = zero ? GCDUNE_CLEAN_AHEAD : GCDUNE_CLEAR_AHEAD;
 
 	if (atomic_load_explicit(&heap->throttle, memory_order_relaxed))
@@ -224,8 +238,8 @@ static inline void next_piece(struct gcdune_cursor *cursor, struct gcdune_run *r
 
 	if (piece > ahead)
 		piece = size >= ahead ? size : ahead / size * size;
-	if (__builtin_expect(gcdune_remark_is_armed(run->block), 0) && cursor->limit + piece > run->touched &&
-	    gcdune_dirty_touches())
+	if (__builtin_expect(fresh || (gcdune_remark_is_armed(run->block) && gcdune_dirty_touches()), 0) &&
+	    cursor->limit + piece > run->touched)
 		touch_ahead(cursor, run, piece);
 	if (!zero)
 		memset(cursor->limit, 0, piece);

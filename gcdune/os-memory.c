@@ -12,6 +12,10 @@
 
 #include "gcdune.h"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 /* What is mapped here. Written without a lock, entry by entry, so that it can be read while a thread is stopped within: the
  * end is there before the beginning, and 0 is no beginning. Static data are roots, and the heap begins where its mapping
  * does: addresses are kept as complements. */
@@ -90,6 +94,16 @@ int gcdune_os_commit(void *address, size_t size)
 int gcdune_os_release(void *address, size_t size)
 {
 	return madvise(address, size, MADV_DONTNEED) ? -errno : 0;
+}
+
+void gcdune_os_populate(void *address, size_t size)
+{
+	static atomic_bool unknown; /* to kernels before Linux 5.14 */
+	int saved = errno;
+
+	if (!atomic_load_explicit(&unknown, memory_order_relaxed) && madvise(address, size, MADV_POPULATE_WRITE) && errno == EINVAL)
+		atomic_store_explicit(&unknown, true, memory_order_relaxed);
+	errno = saved;
 }
 
 void gcdune_os_huge(void *address, size_t size, bool wanted)

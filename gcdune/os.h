@@ -18,6 +18,8 @@ void *gcdune_os_reserve_zero(size_t size);
 int gcdune_os_commit(void *address, size_t size);
 /* Gives the memory back; it reads as zero afterwards. */
 int gcdune_os_release(void *address, size_t size);
+/* Makes pages present and writable, as if they were written to. What cannot be is left to the write itself. */
+void gcdune_os_populate(void *address, size_t size);
 /* Asks for huge pages, or asks for none. */
 void gcdune_os_huge(void *address, size_t size, bool wanted);
 

@@ -38,10 +38,6 @@ struct pm_scan_arg {
 #define PM_SCAN_CHECK_WPASYNC ((uint64_t)1 << 1)
 #define PAGE_IS_WRITTEN ((uint64_t)1 << 1)
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
 /* A piece at a time: a call holds the lock that mmap and munmap wait for, at 20 to 70 ns a page. */
 static const size_t PIECE = 8 << 20;
 
@@ -172,7 +168,7 @@ static void mark(uintptr_t begin, uintptr_t end)
 
 static void touch(uintptr_t begin, uintptr_t end)
 {
-	(void)madvise((void *)begin, end - begin, MADV_POPULATE_WRITE); /* if it fails, the writes will be faults */
+	gcdune_os_populate((void *)begin, end - begin);
 }
 
 static void stop_tracking(uintptr_t begin, uintptr_t end)
