@@ -1,7 +1,8 @@
 /* micro-suite-dirty.c - gbench-dirty: what each dirty source costs for each page: to track it, to write to it for the first time
  * (also with another thread that keeps a second processor busy, which then has to be interrupted), to look for written
  * pages by how many there are and in how much memory, to announce a block or to touch it (both also with the other processor
- * busy), to stop tracking.
+ * busy, and with the writes that follow, which shadow page tables make dear), to stop tracking. And fresh memory: to write to it,
+ * and to do so after touching it a block at a time.
  *
  * Linked with the library's objects, for it calls the sources themselves. Times are given by hand: "ns" is for each page.
  *
@@ -21,7 +22,16 @@
 #include "../gcdune/dirty/library.h"
 #include "../gcdune/os.h"
 
-enum { PAGE = 4096, MOST_MIB = 256, ROUNDS = 7, FEW_ROUNDS = 3, FEW_PERCENT = 10, WRITES = 2000, BLOCK_PAGES = 16 };
+enum {
+	PAGE = 4096,
+	MOST_MIB = 256,
+	FRESH_MIB = 64,
+	ROUNDS = 7,
+	FEW_ROUNDS = 3,
+	FEW_PERCENT = 10,
+	WRITES = 2000,
+	BLOCK_PAGES = 16
+};
 
 static char *memory;
 static uint64_t *bits;
@@ -29,10 +39,15 @@ static atomic_bool busy_end;
 
 /* What is timed; the rest of a round is not. */
 enum step { TRACK, WRITE, ANNOUNCE, TOUCH, END, HARVEST };
+enum {
+	ALONE = 0,
+	BUSY = 1 /* another thread keeps the second processor */,
+	AND_WRITE = 2 /* to what was announced or touched */
+};
 struct test {
 	const struct gcdune_dirty_source *source;
 	enum step step;
-	bool busy; /* another thread keeps the second processor */
+	unsigned how;
 };
 
 static void *busy(void *arg)
@@ -72,7 +87,7 @@ static double step(const struct test *test, size_t pages, size_t dirty)
 		s->settle();
 	if (test->step == TRACK)
 		time = since(began, pages);
-	if (test->busy) {
+	if (test->how & BUSY) {
 		busy_end = false;
 		if (pthread_create(&other, NULL, busy, NULL))
 			abort();
@@ -91,11 +106,14 @@ static double step(const struct test *test, size_t pages, size_t dirty)
 	if (test->step == ANNOUNCE || test->step == TOUCH) {
 		void (*call)(uintptr_t, uintptr_t) = test->step == TOUCH ? s->touch : s->mark;
 
-		for (size_t at = 0; at + BLOCK_PAGES <= pages; at += 4 * BLOCK_PAGES)
+		for (size_t at = 0; at + BLOCK_PAGES <= pages; at += 4 * BLOCK_PAGES) {
 			call(low + at * PAGE, low + (at + BLOCK_PAGES) * PAGE);
+			for (size_t i = 0; test->how & AND_WRITE && i < BLOCK_PAGES; i++)
+				((volatile char *)memory)[(at + i) * PAGE] = 1;
+		}
 		time = since(began, pages / 4);
 	}
-	if (test->busy) {
+	if (test->how & BUSY) {
 		busy_end = true;
 		pthread_join(other, NULL);
 	}
@@ -138,7 +156,31 @@ static void dirty(struct gbench_state *state, void *data)
 	test->source->close();
 }
 
-static struct gbench *add(const struct gcdune_dirty_source *source, enum step step, bool second, const char *name)
+/* Of a block of fresh memory each page is written to; first it is touched, if TOUCHED is not NULL. */
+static void fresh(struct gbench_state *state, void *touched)
+{
+	while (gbench_running(state)) {
+		size_t pages = (size_t)FRESH_MIB << 8;
+		char *p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (p == MAP_FAILED) {
+			gbench_skip(state, "no memory");
+			return;
+		}
+		(void)madvise(p, pages * PAGE, MADV_NOHUGEPAGE);
+		uint64_t began = gcdune_os_now();
+
+		for (size_t i = 0; i < pages; i++) {
+			if (touched && i % BLOCK_PAGES == 0)
+				gcdune_os_populate(p + i * PAGE, (size_t)BLOCK_PAGES * PAGE);
+			((volatile char *)p)[i * PAGE] = 1;
+		}
+		gbench_time(state, since(began, pages));
+		munmap(p, pages * PAGE);
+	}
+}
+
+static struct gbench *add(const struct gcdune_dirty_source *source, enum step step, unsigned how, const char *name)
 {
 	struct test *test = malloc(sizeof(*test));
 	char *full = malloc(64);
@@ -146,7 +188,7 @@ static struct gbench *add(const struct gcdune_dirty_source *source, enum step st
 
 	if (!test || !full)
 		abort();
-	*test = (struct test){source, step, second};
+	*test = (struct test){source, step, how};
 	snprintf(full, 64, "%s/%s", source->name, name);
 	bench = gbench_new_manual(full, dirty, test);
 	gbench_iterations(bench, ROUNDS);
@@ -172,18 +214,20 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; sources[i]; i++) {
 		struct gbench *harvest;
 
-		add(sources[i], TRACK, false, "track");
-		add(sources[i], WRITE, false, "first_write");
+		add(sources[i], TRACK, ALONE, "track");
+		add(sources[i], WRITE, ALONE, "first_write");
 		if (sources[i]->rearms)
-			add(sources[i], WRITE, true, "first_write_2nd_busy");
-		add(sources[i], ANNOUNCE, false, "announce");
-		add(sources[i], ANNOUNCE, true, "announce_2nd_busy");
+			add(sources[i], WRITE, BUSY, "first_write_2nd_busy");
+		add(sources[i], ANNOUNCE, ALONE, "announce");
+		add(sources[i], ANNOUNCE, BUSY, "announce_2nd_busy");
+		add(sources[i], ANNOUNCE, AND_WRITE, "announce_write");
 		if (sources[i]->touch) {
-			add(sources[i], TOUCH, false, "touch");
-			add(sources[i], TOUCH, true, "touch_2nd_busy");
+			add(sources[i], TOUCH, ALONE, "touch");
+			add(sources[i], TOUCH, BUSY, "touch_2nd_busy");
+			add(sources[i], TOUCH, AND_WRITE, "touch_write");
 		}
-		add(sources[i], END, false, "end");
-		harvest = add(sources[i], HARVEST, false, "harvest");
+		add(sources[i], END, ALONE, "end");
+		harvest = add(sources[i], HARVEST, ALONE, "harvest");
 		/* A fault for each page, which takes much longer in Dune mode: fewer of those. */
 		if (sources[i] == &gcdune_dirty_dune_fault)
 			gbench_iterations(harvest, FEW_ROUNDS);
@@ -192,5 +236,7 @@ int main(int argc, char **argv)
 				if (sources[i] != &gcdune_dirty_dune_fault || !m || percents[p] <= FEW_PERCENT)
 					gbench_args(harvest, sizes[m], percents[p]);
 	}
+	gbench_iterations(gbench_new_manual("fresh/write", fresh, NULL), ROUNDS);
+	gbench_iterations(gbench_new_manual("fresh/touch_write", fresh, &memory), ROUNDS);
 	return gbench_main(argc, argv);
 }

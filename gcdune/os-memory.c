@@ -101,7 +101,8 @@ void gcdune_os_populate(void *address, size_t size)
 	static atomic_bool unknown; /* to kernels before Linux 5.14 */
 	int saved = errno;
 
-	if (!atomic_load_explicit(&unknown, memory_order_relaxed) && madvise(address, size, MADV_POPULATE_WRITE) && errno == EINVAL)
+	if (!atomic_load_explicit(&unknown, memory_order_relaxed) && madvise(address, size, MADV_POPULATE_WRITE) &&
+	    errno == EINVAL)
 		atomic_store_explicit(&unknown, true, memory_order_relaxed);
 	errno = saved;
 }

@@ -1,6 +1,6 @@
-/* test-fresh.c - fresh memory of a heap that grows is there a block at a time, before the first write to each page; that of a small heap only
- * as far as it was used. Objects are of a size that nothing else in the process has, and nothing is collected: each block of
- * theirs is fresh. Asked of the kernel by mincore(2), which tells of anonymous memory what is present.
+/* test-fresh.c - fresh memory of a heap that grows is there a block at a time, before the first write to each page; that of a
+ * small heap only as far as it was used. Objects are of a size that nothing else in the process has, and nothing is collected:
+ * each block of theirs is fresh. Asked of the kernel by mincore(2), which tells of anonymous memory what is present.
  *
  * TEST-FLAGS: timeout=60
  */
