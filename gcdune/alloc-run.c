@@ -198,9 +198,10 @@ static inline void begin_run(struct gcdune_thread *thread, struct gcdune_cursor 
 enum { THROTTLED_AHEAD = 512 };
 
 /* The cursor is about to cover PIECE more bytes of a block that is tracked, or of memory that is not there yet. Each page's first
- * write would be a fault; a call for some costs a sixth of that for each, or with fresh memory as much, or half. First a few, and
- * the rest of the block only for who needs more: there are runs of fifty sizes and kinds, and pages of theirs that nobody has
- * needed yet may not be there. Of fresh memory no more than was used up before it, unless the block before was fresh, too. */
+ * write would be a fault; a call for some costs a sixth of that for each, with fresh memory half of it or as much. Of a tracked
+ * block first a few, and the rest only for who needs more: there are runs of fifty sizes and kinds, and pages of theirs that
+ * nobody has needed yet may not be there. Fresh memory whole blocks at a time, or, unless the run grows, not at all. (In Dune
+ * mode libdune does that: dune-core/ahead.c.) */
 static __attribute__((noinline)) void touch_ahead(const struct gcdune_cursor *cursor, struct gcdune_run *run, size_t piece)
 {
 	enum { FIRST = 4 * GCDUNE_PAGE };
