@@ -99,7 +99,9 @@ static uint32_t find_block(unsigned kind, unsigned cls)
 	return index;
 }
 
-/* From so many blocks on what a class may leave unused of a block does not count; below, neither do page faults. */
+/* Where a class takes one fresh block after the other, such a block is made present at one go: that costs as much as the fault
+ * of each page at the first write to it, or half. From so many blocks on, what a class may leave unused of one does not count;
+ * below, neither do the faults. (In Dune mode libdune looks ahead: dune-core/ahead.c.) */
 enum { GROWN = 256 };
 
 /* A block whose slots may be free becomes the run's open block. */
@@ -108,7 +110,8 @@ static bool next_block(struct gcdune_thread *thread, struct gcdune_run *run, uns
 	uint64_t since = gcdune_os_now();
 
 	gcdune_mutex_lock_soon(&heap->lock);
-	run->grows = heap->blocks_used >= GROWN && run->block != GCDUNE_NO_BLOCK && heap->spans[run->block].clean;
+	bool grows = heap->blocks_used >= GROWN && run->block != GCDUNE_NO_BLOCK && heap->spans[run->block].clean;
+
 	if (run->block != GCDUNE_NO_BLOCK)
 		gcdune_block_close(run->block);
 	run->block = GCDUNE_NO_BLOCK;
@@ -124,6 +127,8 @@ static bool next_block(struct gcdune_thread *thread, struct gcdune_run *run, uns
 	run->free = 0;
 	run->touched = NULL;
 	gcdune_stats_lost(thread, GCDUNE_LOST_BLOCK, since, gcdune_os_now());
+	if (grows && index != GCDUNE_NO_BLOCK && heap->spans[index].clean && !gcdune_dune_active())
+		gcdune_os_populate((void *)gcdune_block_address(index), GCDUNE_BLOCK);
 	return index != GCDUNE_NO_BLOCK;
 }
 
@@ -197,25 +202,15 @@ static inline void begin_run(struct gcdune_thread *thread, struct gcdune_cursor 
  * it can be made to sleep for in proportion (gcdune_cycle_throttle). */
 enum { THROTTLED_AHEAD = 512 };
 
-/* The cursor is about to cover PIECE more bytes of a block that is tracked, or of memory that is not there yet. Each page's first
- * write would be a fault; a call for some costs a sixth of that for each, with fresh memory half of it or as much. Of a tracked
- * block first a few, and the rest only for who needs more: there are runs of fifty sizes and kinds, and pages of theirs that
- * nobody has needed yet may not be there. Fresh memory whole blocks at a time, or, unless the run grows, not at all. (In Dune
- * mode libdune does that: dune-core/ahead.c.) */
+/* The cursor is about to cover PIECE more bytes of a tracked block. Each page's first write would be a fault; a call for some
+ * costs a sixth of that for each. First a few, and the rest of the block only for who needs more: there are runs of fifty sizes
+ * and kinds, and pages of theirs that nobody has needed yet may not be there. */
 static __attribute__((noinline)) void touch_ahead(const struct gcdune_cursor *cursor, struct gcdune_run *run, size_t piece)
 {
 	enum { FIRST = 4 * GCDUNE_PAGE };
 	uintptr_t from = (uintptr_t)cursor->limit & -GCDUNE_PAGE, least = (uintptr_t)cursor->limit + piece;
-	uintptr_t base = gcdune_block_address(run->block), to = base + GCDUNE_BLOCK, few = from + FIRST;
+	uintptr_t to = gcdune_block_address(run->block + 1), few = from + FIRST;
 
-	if (!gcdune_remark_is_armed(run->block) || !gcdune_dirty_touches()) {
-		from = ((uintptr_t)cursor->limit + GCDUNE_PAGE - 1) & -GCDUNE_PAGE;
-		from = MAX(from, (uintptr_t)run->touched);
-		if (run->grows && !gcdune_dune_active())
-			gcdune_os_populate((void *)from, to - from);
-		run->touched = (char *)to;
-		return;
-	}
 	if (run->touched)
 		from = MAX(from, (uintptr_t)run->touched);
 	else if (least <= few)
@@ -230,7 +225,7 @@ static __attribute__((noinline)) void touch_ahead(const struct gcdune_cursor *cu
  * thread that allocates comes by here now and then (heap.throttle). */
 static inline void next_piece(struct gcdune_cursor *cursor, struct gcdune_run *run, unsigned kind, size_t size)
 {
-	bool fresh = heap->spans[run->block].clean, zero = fresh || gcdune_kind_is_leaf(kind);
+	bool zero = heap->spans[run->block].clean || gcdune_kind_is_leaf(kind);
 	size_t ahead = zero ? GCDUNE_CLEAN_AHEAD : GCDUNE_CLEAR_AHEAD;
 
 	if (atomic_load_explicit(&heap->throttle, memory_order_relaxed))
@@ -239,8 +234,8 @@ static inline void next_piece(struct gcdune_cursor *cursor, struct gcdune_run *r
 
 	if (piece > ahead)
 		piece = size >= ahead ? size : ahead / size * size;
-	if (__builtin_expect(fresh || (gcdune_remark_is_armed(run->block) && gcdune_dirty_touches()), 0) &&
-	    cursor->limit + piece > run->touched)
+	if (__builtin_expect(gcdune_remark_is_armed(run->block), 0) && cursor->limit + piece > run->touched &&
+	    gcdune_dirty_touches())
 		touch_ahead(cursor, run, piece);
 	if (!zero)
 		memset(cursor->limit, 0, piece);

@@ -40,8 +40,7 @@ struct gcdune_run {
 	uint32_t block; /* that the run is in; it is OPEN; or GCDUNE_NO_BLOCK */
 	uint16_t slot;	/* where in the block the search goes on when all of `free' is used up; a multiple of 64 */
 	uint16_t nfreed;
-	bool grows; /* the block before this one was fresh memory */
-	char *touched; /* where pages of the block have been touched up to, ahead of the cursor; NULL: none */
+	char *touched; /* where gcdune_dirty_touch has come to in the block; NULL: not called */
 	uint64_t free; /* those of the 64 slots before that which are free and not given out yet */
 };
 
