@@ -333,15 +333,20 @@ uint32_t gcdune_block_take_near(unsigned which, struct gcdune_growth *growth)
  * with small objects. */
 static uint32_t take_dirty(const struct gcdune_space *space, uint32_t bins, uint32_t want, struct gcdune_growth *growth)
 {
+	enum { LOOK = 4 * SEARCH };
 	unsigned tries = 0;
 
 	for (bins &= space->bins_used; bins; bins &= bins - 1)
-		for (uint32_t run = space->bins[__builtin_ctz(bins)]; run != GCDUNE_NO_BLOCK && tries < SEARCH;
-		     run = heap->spans[run].next, tries++) {
+		for (uint32_t run = space->bins[__builtin_ctz(bins)]; run != GCDUNE_NO_BLOCK; run = heap->spans[run].next) {
 			uint32_t index = (run + want - 1) / want * want, end = run + heap->spans[run].length;
 
-			if (index + want <= end && !count_clean(index, want))
-				return cut_one(run, index, growth);
+			/* What was never used, or given back, may lie before it in the same run. */
+			for (; index + want <= end; index += want) {
+				if (tries++ == LOOK)
+					return GCDUNE_NO_BLOCK;
+				if (!count_clean(index, want))
+					return cut_one(run, index, growth);
+			}
 		}
 	return GCDUNE_NO_BLOCK;
 }
