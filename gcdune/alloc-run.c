@@ -71,7 +71,6 @@ static uint32_t swept(unsigned room, unsigned kind, unsigned cls)
 
 	if (index == GCDUNE_NO_BLOCK)
 		return index;
-	heap->spans[index].clean = 0;
 	if (room == GCDUNE_ROOMY)
 		heap->spans[index].age = 0;
 	return index;
@@ -110,7 +109,8 @@ static bool next_block(struct gcdune_thread *thread, struct gcdune_run *run, uns
 	uint64_t since = gcdune_os_now();
 
 	gcdune_mutex_lock_soon(&heap->lock);
-	bool grows = heap->blocks_used >= GROWN && run->block != GCDUNE_NO_BLOCK && heap->spans[run->block].clean;
+	struct gcdune_growth *growth = &heap->growth[kind][cls];
+	bool fresh_before = growth->fresh && run->block != GCDUNE_NO_BLOCK;
 
 	if (run->block != GCDUNE_NO_BLOCK)
 		gcdune_block_close(run->block);
@@ -121,13 +121,16 @@ static bool next_block(struct gcdune_thread *thread, struct gcdune_run *run, uns
 		run->block = index;
 		gcdune_block_used(&heap->blocks[index]);
 		gcdune_block_open(index, run);
+		growth->fresh = !heap->spans[index].pages;
 	}
+	bool grows = fresh_before && growth->fresh && index != GCDUNE_NO_BLOCK && heap->blocks_used >= GROWN;
+
 	pthread_mutex_unlock(&heap->lock);
 	run->slot = 0;
 	run->free = 0;
 	run->touched = NULL;
 	gcdune_stats_lost(thread, GCDUNE_LOST_BLOCK, since, gcdune_os_now());
-	if (grows && index != GCDUNE_NO_BLOCK && heap->spans[index].clean && !gcdune_dune_active())
+	if (grows && !gcdune_dune_active())
 		gcdune_os_populate((void *)gcdune_block_address(index), GCDUNE_BLOCK);
 	return index != GCDUNE_NO_BLOCK;
 }
@@ -176,8 +179,7 @@ static inline bool find_run(struct gcdune_run *run, unsigned *begin, unsigned *e
 }
 
 /* The slots from BEGIN to END of its open block become the run; the cursor is before them. */
-static inline void begin_run(struct gcdune_thread *thread, struct gcdune_cursor *cursor, struct gcdune_run *run, size_t size,
-			     unsigned begin, unsigned end)
+static inline void begin_run(struct gcdune_cursor *cursor, struct gcdune_run *run, size_t size, unsigned begin, unsigned end)
 {
 	struct gcdune_block *block = &heap->blocks[run->block];
 	char *base = (char *)gcdune_block_address(run->block);
@@ -193,7 +195,6 @@ static inline void begin_run(struct gcdune_thread *thread, struct gcdune_cursor 
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	memset(gcdune_block_states(block) + begin, heap->color, end - begin);
 	cursor->limit = first;
-	gcdune_account(thread, (int64_t)((end - begin) * size));
 }
 
 /* ---- Slots ---- */
@@ -221,12 +222,15 @@ static __attribute__((noinline)) void touch_ahead(const struct gcdune_cursor *cu
 
 /* The next piece of the run, which the cursor has come to the end of.
  *
- * Memory that the kernel just gave is zero, and what no one clears need not be. It is given out in pieces all the same: a
- * thread that allocates comes by here now and then (heap.throttle). */
-static inline void next_piece(struct gcdune_cursor *cursor, struct gcdune_run *run, unsigned kind, size_t size)
+ * Memory that was never written to is zero, and what no one clears need not be. It is given out in pieces all the same: a
+ * thread that allocates comes by here now and then (heap.throttle). What is given out counts as allocated: if runs did, one object
+ * in a fresh block would count for all of that, and there are fifty sizes and kinds. */
+static inline void next_piece(struct gcdune_thread *thread, struct gcdune_cursor *cursor, struct gcdune_run *run, unsigned kind,
+			      size_t size)
 {
-	bool zero = heap->spans[run->block].clean || gcdune_kind_is_leaf(kind);
-	size_t ahead = zero ? GCDUNE_CLEAN_AHEAD : GCDUNE_CLEAR_AHEAD;
+	const char *untouched = (char *)gcdune_block_address(run->block) + heap->spans[run->block].pages * GCDUNE_PAGE;
+	bool leaf = gcdune_kind_is_leaf(kind), little_to_clear = leaf || untouched < cursor->limit + GCDUNE_PAGE;
+	size_t ahead = little_to_clear ? GCDUNE_CLEAN_AHEAD : GCDUNE_CLEAR_AHEAD;
 
 	if (atomic_load_explicit(&heap->throttle, memory_order_relaxed))
 		ahead = THROTTLED_AHEAD;
@@ -237,9 +241,11 @@ static inline void next_piece(struct gcdune_cursor *cursor, struct gcdune_run *r
 	if (__builtin_expect(gcdune_remark_is_armed(run->block), 0) && cursor->limit + piece > run->touched &&
 	    gcdune_dirty_touches())
 		touch_ahead(cursor, run, piece);
-	if (!zero)
-		memset(cursor->limit, 0, piece);
+	if (!leaf && cursor->limit < untouched)
+		memset(cursor->limit, 0, MIN(piece, (size_t)(untouched - cursor->limit)));
 	cursor->limit += piece;
+	gcdune_block_note(run->block, (uintptr_t)cursor->limit);
+	gcdune_account(thread, (int64_t)piece);
 }
 
 void *gcdune_run_take_near(struct gcdune_thread *thread, struct gcdune_cache *cache, unsigned kind, unsigned cls)
@@ -257,9 +263,9 @@ void *gcdune_run_take_near(struct gcdune_thread *thread, struct gcdune_cache *ca
 	if (cursor->limit >= run->end) {
 		if (run->block == GCDUNE_NO_BLOCK || !find_run(run, &begin, &end))
 			return NULL;
-		begin_run(thread, cursor, run, size, begin, end);
+		begin_run(cursor, run, size, begin, end);
 	}
-	next_piece(cursor, run, kind, size);
+	next_piece(thread, cursor, run, kind, size);
 	char *object = cursor->next;
 
 	thread->uncleared += (unsigned)(cursor->limit - object);

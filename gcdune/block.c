@@ -149,8 +149,7 @@ static void run_cut(uint32_t first, uint32_t index, uint32_t count)
 	for (uint32_t i = index; i < index + count; i++) {
 		heap->blocks[i].use = GCDUNE_USE_NONE;
 		heap->spans[i].age = 0;
-		if (!heap->spans[i].clean)
-			heap->blocks_dirty--;
+		heap->blocks_dirty -= heap->spans[i].pages > 0;
 	}
 	heap->blocks_used += count;
 	if (heap->blocks_used + heap->blocks_dirty > heap->blocks_peak)
@@ -211,8 +210,6 @@ int gcdune_block_reserve(unsigned which, uint32_t count)
 	else
 		leaf->edge -= step;
 	heap->blocks_committed += step;
-	for (uint32_t i = first; i < first + step; i++)
-		heap->spans[i].clean = 1;
 	run_free(first, step);
 	heap->grew = true;
 	return 0;
@@ -231,7 +228,7 @@ static size_t count_clean(uint32_t index, uint32_t count)
 	size_t clean = 0;
 
 	for (uint32_t i = index; i < index + count; i++)
-		clean += heap->spans[i].clean;
+		clean += !heap->spans[i].pages;
 	return clean;
 }
 
@@ -359,7 +356,7 @@ uint32_t gcdune_block_take_dirty(unsigned which, struct gcdune_growth *growth)
 	if (!heap->blocks_dirty)
 		return GCDUNE_NO_BLOCK;
 	index = following(which, growth);
-	if (index != GCDUNE_NO_BLOCK && !heap->spans[index].clean)
+	if (index != GCDUNE_NO_BLOCK && heap->spans[index].pages)
 		return cut_one(index, index, growth);
 	index = GCDUNE_NO_BLOCK;
 	for (; want > 1 && index == GCDUNE_NO_BLOCK; want /= 2)
@@ -381,10 +378,8 @@ bool gcdune_block_take_at(uint32_t index, uint32_t count)
 
 void gcdune_block_give(uint32_t index, uint32_t count)
 {
-	for (uint32_t i = index; i < index + count; i++)
-		heap->spans[i].clean = 0;
 	heap->blocks_used -= count;
-	heap->blocks_dirty += count;
+	heap->blocks_dirty += count - count_clean(index, count);
 	run_free(index, count);
 }
 
@@ -398,7 +393,7 @@ static size_t release_run(uint32_t first, unsigned age, size_t most)
 	for (uint32_t i = first; i < end && released < most;) {
 		uint32_t from = i;
 
-		while (i < end && !heap->spans[i].clean && heap->spans[i].age >= age && released + (i - from) < most)
+		while (i < end && heap->spans[i].pages && heap->spans[i].age >= age && released + (i - from) < most)
 			i++;
 		if (i == from) {
 			i++;
@@ -407,7 +402,7 @@ static size_t release_run(uint32_t first, unsigned age, size_t most)
 		if (gcdune_os_release((void *)gcdune_block_address(from), (size_t)(i - from) << GCDUNE_BLOCK_SHIFT))
 			continue; /* the kernel would not: they stay dirty */
 		for (uint32_t k = from; k < i; k++)
-			heap->spans[k].clean = 1;
+			heap->spans[k].pages = 0;
 		released += i - from;
 	}
 	return released;
@@ -435,6 +430,18 @@ size_t gcdune_block_release(unsigned age, size_t keep, size_t batch)
 out:
 	heap->released += (uint64_t)released << GCDUNE_BLOCK_SHIFT;
 	return released;
+}
+
+size_t gcdune_block_held(void)
+{
+	enum { FEW = 512 };
+	size_t pages = 0;
+
+	if (heap->blocks_used + heap->blocks_dirty > FEW)
+		return (heap->blocks_used + heap->blocks_dirty) << GCDUNE_BLOCK_SHIFT;
+	GCDUNE_EACH_BLOCK(i)
+		pages += heap->spans[i].pages;
+	return pages * GCDUNE_PAGE;
 }
 
 /* ---- Slot states ---- */
@@ -480,14 +487,28 @@ void gcdune_states_give(unsigned cls, uint32_t index)
 
 /* ---- Verifying ---- */
 
+/* Allocation does not clear what was never written to. */
+static void verify_rest(uint32_t index)
+{
+	unsigned pages = heap->spans[index].pages;
+	const uint64_t *word = (const uint64_t *)(gcdune_block_address(index) + pages * GCDUNE_PAGE);
+
+	if (!pages)
+		return; /* all of the block; the read would have the kernel make its page tables */
+	for (; (uintptr_t)word < gcdune_block_address(index + 1); word++)
+		if (*word)
+			gcdune_panic("block %u was written to at %p, behind the %u pages that are known", index, (const void *)word, pages);
+}
+
 void gcdune_block_verify(void)
 {
 	size_t used = 0, dirty = 0, free_blocks = 0, in_runs = 0;
 
 	GCDUNE_EACH_BLOCK(i) {
+		verify_rest(i);
 		if (heap->blocks[i].use == GCDUNE_USE_FREE) {
 			free_blocks++;
-			dirty += !heap->spans[i].clean;
+			dirty += heap->spans[i].pages > 0;
 		} else if (heap->blocks[i].use == GCDUNE_USE_NONE) {
 			gcdune_panic("block %u is committed but has no use", i);
 		} else {

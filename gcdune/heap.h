@@ -104,7 +104,7 @@ struct gcdune_span {
 	uint32_t head;	     /* TAIL: its LARGE block; last of a free run: its first */
 	uint32_t next, prev; /* free run: neighbours in its bin; SMALL: next on the sweep list */
 	uint8_t cls;	     /* SMALL */
-	uint8_t clean;	     /* free: its memory is known to be zero and to cost nothing */
+	uint8_t pages;	     /* its first so many may have been written to; the others are zero, and cost nothing */
 	uint8_t age;	     /* collections since its free slots began to be filled, saturating; free: see sweep.c */
 	uint8_t watch; /* GCDUNE_WATCH_*: the first writes to its pages are recorded, for all we know (remark.c) */
 	uint32_t turns; /* SMALL: changes of OPEN, and runs, counted (gcdune_thread_reserve) */
@@ -156,6 +156,7 @@ struct gcdune_space {
 struct gcdune_growth {
 	uint32_t after; /* that block, plus one: 0 if there was none */
 	uint32_t taken; /* halved in each cycle */
+	bool fresh;	/* the last one had never been written to */
 };
 
 struct gcdune_heap {
@@ -189,7 +190,7 @@ struct gcdune_heap {
 	uint32_t states_free[GCDUNE_CLASSES]; /* chunks to be had again, linked through their first word; 0 ends */
 	size_t blocks_committed;
 	size_t blocks_used;  /* SMALL, LARGE, TAIL */
-	size_t blocks_dirty; /* FREE and not clean */
+	size_t blocks_dirty; /* FREE, and a page of it may have been written to */
 	size_t blocks_peak;  /* of used + dirty */
 	size_t pinned_blocks;
 	size_t limit;	   /* bytes; 0: none */

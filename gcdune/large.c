@@ -27,6 +27,13 @@ static void describe(uint32_t index, uint32_t first, uint32_t count)
 	}
 }
 
+/* The object of COUNT blocks and BYTES will be written to from block FROM on. */
+static void note(uint32_t index, uint32_t from, uint32_t count, size_t bytes)
+{
+	for (uint32_t i = from; i < count; i++)
+		gcdune_block_note(index + i, MIN(gcdune_block_address(index + i + 1), gcdune_block_address(index) + bytes));
+}
+
 void *gcdune_large_alloc(struct gcdune_thread *thread, size_t size, size_t align, unsigned kind)
 {
 	size_t bytes = (size + GCDUNE_PAGE - 1) & ~(GCDUNE_PAGE - 1);
@@ -49,8 +56,7 @@ void *gcdune_large_alloc(struct gcdune_thread *thread, size_t size, size_t align
 		return NULL;
 	}
 	if (extra) {
-		/* Give back what lies before and behind the aligned part. Blocks that were clean count as dirty from
-		 * here on: a little too much, never too little. */
+		/* Give back what lies before and behind the aligned part. */
 		uintptr_t address = gcdune_block_address(index);
 		uint32_t before = (uint32_t)((((address + align - 1) & ~(align - 1)) - address) >> GCDUNE_BLOCK_SHIFT);
 
@@ -74,6 +80,8 @@ void *gcdune_large_alloc(struct gcdune_thread *thread, size_t size, size_t align
 	__atomic_store_n(&heap->blocks[index].use, GCDUNE_USE_LARGE, __ATOMIC_RELEASE);
 	describe(index, 1, count);
 	gcdune_account(thread, (int64_t)bytes);
+	if (leaf)
+		note(index, 0, count, bytes);
 	if (heap->kinds[kind].pinned)
 		heap->pinned_blocks++;
 	char *object = (char *)gcdune_block_address(index);
@@ -89,9 +97,13 @@ void *gcdune_large_alloc(struct gcdune_thread *thread, size_t size, size_t align
 		for (uint32_t i = 0; i < count; i++) {
 			size_t from = (size_t)i << GCDUNE_BLOCK_SHIFT, to = from + GCDUNE_BLOCK;
 
-			if (heap->spans[index + i].clean)
-				continue;
 			to = MIN(to, bytes);
+			size_t written = MIN(to - from, heap->spans[index + i].pages * GCDUNE_PAGE);
+
+			gcdune_block_note(index + i, (uintptr_t)object + to);
+			if (!written)
+				continue;
+			to = from + written;
 			if (!whole && gcdune_remark_is_armed(index + i))
 				gcdune_dirty_touch((uintptr_t)object + from, ((uintptr_t)object + to + GCDUNE_PAGE - 1) & -GCDUNE_PAGE);
 			memset(object + from, 0, to - from);
@@ -142,12 +154,16 @@ bool gcdune_large_resize(struct gcdune_thread *thread, uint32_t index, size_t si
 
 			if (end > bytes)
 				end = bytes;
-			if (i < had || !heap->spans[index + i].clean)
-				memset((char *)gcdune_block_address(index) + from, 0, end - from);
+			/* The rest was never written to. */
+			size_t written = ((size_t)i << GCDUNE_BLOCK_SHIFT) + heap->spans[index + i].pages * GCDUNE_PAGE;
+
+			if (from < written)
+				memset((char *)gcdune_block_address(index) + from, 0, MIN(end, written) - from);
 			from = end;
 		}
 	}
 	if (done) {
+		note(index, had - 1, count, bytes);
 		span->bytes = bytes;
 		gcdune_account(thread, (int64_t)bytes - (int64_t)old);
 	}

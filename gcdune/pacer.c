@@ -82,7 +82,7 @@ static size_t budget(bool concurrent)
 		full.share = MAX(cost / 100 * gcdune_options.growth, least_now);
 	}
 	size_t least = MAX(full.live + full.share, heap->live_bytes + LEAST / 4);
-	size_t held = (heap->blocks_used + heap->blocks_dirty) << GCDUNE_BLOCK_SHIFT;
+	size_t held = gcdune_block_held();
 
 	uint64_t now = gcdune_os_now(), since = MIN(now - goal_at, DECAY_NS);
 	size_t beyond_least = goal - MIN(goal, least),

@@ -157,12 +157,10 @@ void gcdune_thread_rewind(struct gcdune_thread *thread)
 
 		memset(gcdune_block_states(block) + begin, GCDUNE_COLOR_FREE,
 		       (size_t)(run->end - limit) / gcdune_classes[cls].size);
-		thread->allocated -= run->end - limit;
 		run->end = limit;
 		run->slot = 0;
 		run->free = 0;
 		run->touched = NULL;
-		heap->spans[run->block].clean = 0;
 	}
 }
 
@@ -182,7 +180,6 @@ void gcdune_thread_retire(struct gcdune_thread *thread)
 
 		memset(gcdune_block_states(block) + begin, GCDUNE_COLOR_FREE, end - begin);
 		gcdune_block_close(run->block);
-		heap->spans[run->block].clean = 0;
 		gcdune_sweep_list(run->block);
 		run->block = GCDUNE_NO_BLOCK;
 		run->end = NULL;
