@@ -244,7 +244,8 @@ static inline void next_piece(struct gcdune_thread *thread, struct gcdune_cursor
 	if (!leaf && cursor->limit < untouched)
 		memset(cursor->limit, 0, MIN(piece, (size_t)(untouched - cursor->limit)));
 	cursor->limit += piece;
-	gcdune_block_note(run->block, (uintptr_t)cursor->limit);
+	if (cursor->limit > untouched)
+		gcdune_block_note(run->block, (uintptr_t)cursor->limit);
 	gcdune_account(thread, (int64_t)piece);
 }
 
