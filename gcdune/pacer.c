@@ -190,25 +190,28 @@ static bool next_is_minor(size_t room, size_t survived, uint64_t ns)
 /* Two threads that do nothing but allocate use LEAST up in a quarter of a millisecond, and a stop costs them more than it takes:
  * blocks that they filled are looked for anew. And where all of a small heap is marked in each stop, that may take a third of the
  * time of one thread. So there is as much more between collections as has them come no more often than each OFTEN, and take a
- * SHARE of the time at most, by what they took lately; of one thread that is a longer while, for one stop that took long does
- * not say so. */
+ * SHARE of the time at most, by what they took lately; of one thread that is a longer while. One stop that took long does not
+ * say so: the less of two in a row counts, for what is used once stays. */
 static void note_stop(uint64_t took)
 {
 	enum { MOST = 4, MOST_ALONE = 2, SLOWLY = 8, QUICKLY = 2, SHARE = 6 };
 	const uint64_t OFTEN = 700000;
 	static uint64_t before;
 	static int64_t usual; /* what was wanted lately, in bytes */
+	static uint64_t wanted_before;
 	uint64_t now = gcdune_os_now(), since = MAX(now - before, 1);
 	bool alone = gcdune_threads_count <= 1;
-	uint64_t wanted = MAX(took * SHARE, OFTEN) * least_now / since;
+	uint64_t wanted = MAX(took * SHARE, OFTEN) * least_now / since, less = MIN(wanted, wanted_before);
 
 	before = now;
-	usual += ((int64_t)MIN(wanted, MOST * LEAST) - usual) / (alone ? SLOWLY : QUICKLY);
+	wanted_before = wanted;
+	usual += ((int64_t)MIN(less, MOST * LEAST) - usual) / (alone ? SLOWLY : QUICKLY);
 	least_now = MAX(LEAST, MIN((size_t)usual, (alone ? MOST_ALONE : MOST) * LEAST));
 }
 
 /* Who asks for collections as often as one is due would have twice as many if we did not wait for it: after one that was
- * asked for, what the program allocated between the last two, and an eighth more, may be used up before we begin one. If
+ * asked for, what the program allocated between the last two, and a quarter more, may be used up before we begin one (an eighth
+ * was too little where one of ours in between had made it less). If
  * it does not ask by then, we do not count on it until it has asked twice again. */
 static size_t until_asked(bool asked, size_t b)
 {
@@ -222,7 +225,7 @@ static size_t until_asked(bool asked, size_t b)
 		relied = false;
 		return 0;
 	}
-	size_t wanted = since + since / 8;
+	size_t wanted = since + since / 4;
 
 	relied = before && wanted <= most && (!heap->limit || heap->live_bytes + wanted < heap->limit);
 	before = true;
