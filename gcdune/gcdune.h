@@ -81,7 +81,7 @@ bool gcdune_is_disabled(void);
 
 struct gcdune_stats {
 	uint64_t collections;	  /* completed */
-	uint64_t bytes_allocated; /* handed to threads since the start, slack included */
+	uint64_t bytes_allocated; /* handed to threads since the start, slack included; up to 64 KiB less for each but the caller's */
 	uint64_t bytes_since;	  /* the same since the last collection */
 	uint64_t bytes_live;	  /* found reachable by the last collection */
 	uint64_t bytes_heap;	  /* blocks that hold objects or are kept ready for them */

@@ -166,6 +166,13 @@ void gcdune_stats_get(struct gcdune_stats *stats, size_t size)
 	struct gcdune_stats all;
 
 	(void)gcdune_init(); /* so that limits and the caller count from the beginning */
+	struct gcdune_thread *thread = gcdune_thread_self;
+
+	/* What the caller made counts to the byte; of other threads up to 64 KiB each are not told yet (gcdune_account). */
+	if (thread) {
+		atomic_fetch_add(&heap->allocated, thread->allocated);
+		thread->allocated = 0;
+	}
 	fill(&all);
 	memset(stats, 0, size);
 	memcpy(stats, &all, size < sizeof all ? size : sizeof all);
