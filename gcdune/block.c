@@ -434,10 +434,10 @@ out:
 
 size_t gcdune_block_held(void)
 {
-	enum { FEW = 512 };
+	enum { FEW = 4 * STEP }; /* they are all looked at, in the pause */
 	size_t pages = 0;
 
-	if (heap->blocks_used + heap->blocks_dirty > FEW)
+	if (heap->blocks_committed > FEW)
 		return (heap->blocks_used + heap->blocks_dirty) << GCDUNE_BLOCK_SHIFT;
 	GCDUNE_EACH_BLOCK(i)
 		pages += heap->spans[i].pages;

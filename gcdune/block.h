@@ -43,7 +43,7 @@ static inline void gcdune_block_note(uint32_t index, uintptr_t end)
 		gcdune_heap.spans[index].pages = pages;
 }
 
-/* The bytes that the heap holds, about: what was written to of its blocks if there are few, all of each if there are many. World
+/* The bytes that the heap holds, about: what was written to of its blocks if it never had many, all of each if it had. World
  * stopped. */
 size_t gcdune_block_held(void);
 

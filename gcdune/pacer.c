@@ -211,8 +211,8 @@ static void note_stop(uint64_t took)
 
 /* Who asks for collections as often as one is due would have twice as many if we did not wait for it: after one that was
  * asked for, what the program allocated between the last two, and a quarter more, may be used up before we begin one (an eighth
- * was too little where one of ours in between had made it less). If
- * it does not ask by then, we do not count on it until it has asked twice again. */
+ * was too little where one of ours in between had made it less). If it does not ask by then, we do not count on it until it has
+ * asked twice again. */
 static size_t until_asked(bool asked, size_t b)
 {
 	static size_t since;
