@@ -71,8 +71,10 @@ static uint32_t swept(unsigned room, unsigned kind, unsigned cls)
 
 	if (index == GCDUNE_NO_BLOCK)
 		return index;
-	if (room == GCDUNE_ROOMY)
+	if (room == GCDUNE_ROOMY) {
 		heap->spans[index].age = 0;
+		heap->growth[kind][cls].filled += heap->marking != 0;
+	}
 	return index;
 }
 

@@ -119,6 +119,7 @@ enum {
 	GCDUNE_WATCH_DIRTY = 2, /* a page of it was found dirty in this cycle */
 	GCDUNE_WATCH_WHOLE = 4, /* no hint: something in it was marked, perhaps, before it was armed */
 	GCDUNE_WATCH_ARMING = 8, /* a marker is about to (gcdune_remark_first) */
+	GCDUNE_WATCH_FILLS = 32, /* likely to be filled while the cycle marks: not to be armed for that */
 	GCDUNE_WATCH_LINKS = 16, /* a disappearing link in it may have to be cleared in the pause */
 };
 
@@ -152,11 +153,12 @@ struct gcdune_space {
 	uint32_t bins_used;	    /* bit i: bins[i] is not empty */
 };
 
-/* Where a kind and class took its last free block, and how many it took lately (gcdune_block_take_near). */
+/* Where a kind and class took its last free block, and how many it took lately (gcdune_block_take_near). Under heap.lock. */
 struct gcdune_growth {
 	uint32_t after; /* that block, plus one: 0 if there was none */
 	uint32_t taken; /* halved in each cycle */
 	bool fresh;	/* the last one had never been written to */
+	uint32_t filled; /* blocks with much room that threads took while the last cycle beside the program marked */
 };
 
 struct gcdune_heap {

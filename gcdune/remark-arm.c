@@ -49,7 +49,8 @@ static bool is_unarmed(uint32_t i)
  * until the marker has been there and preclean finds what is marked. */
 static bool is_to_be_armed(uint32_t i)
 {
-	return is_unarmed(i) && (heap->spans[gcdune_remark_head_of(i)].age > 0 || !gcdune_dirty_late());
+	return is_unarmed(i) && !(gcdune_remark_watch(i) & GCDUNE_WATCH_FILLS) &&
+	       (heap->spans[gcdune_remark_head_of(i)].age > 0 || !gcdune_dirty_late());
 }
 
 /* One call arms neighbours too, as its price is mostly the interrupt of the other processors: 20 to 100 microseconds in a
@@ -75,7 +76,7 @@ static bool may_be_armed(uint32_t i)
 	const struct gcdune_block *block = &heap->blocks[i];
 
 	/* A thread is about to write to the rest of it if it is open. */
-	return !(gcdune_remark_watch(i) & GCDUNE_WATCH_ARMED) && !(block->flags & GCDUNE_BLOCK_OPEN) &&
+	return !(gcdune_remark_watch(i) & (GCDUNE_WATCH_ARMED | GCDUNE_WATCH_FILLS)) && !(block->flags & GCDUNE_BLOCK_OPEN) &&
 	       heap->kinds[block->kind].scan != GCDUNE_SCAN_NONE;
 }
 
@@ -167,6 +168,34 @@ static int disarm_many(uint32_t from, uint32_t to)
 	return 0;
 }
 
+/* The next blocks that threads will take from this list. */
+static void expect_fills_of(uint32_t i, uint32_t count)
+{
+	for (; count && i != GCDUNE_NO_BLOCK; count--, i = heap->spans[i].next)
+		if (!(gcdune_remark_watch(i) & GCDUNE_WATCH_ARMED))
+			gcdune_remark_change_watch(i, GCDUNE_WATCH_FILLS, 0);
+}
+
+/* A page of a block that is filled while the cycle marks would be a fault, or a part of a call, and is scanned again in any case.
+ * So blocks that are likely to be are not armed: as many of each kind and class as were filled in the last cycle. Where nothing is
+ * written to one after all, what is marked in it is scanned twice. Until the first round arms them they count as written, as any
+ * that is not armed. */
+static void expect_fills(void)
+{
+	if (!gcdune_dirty_late())
+		return;
+	gcdune_mutex_lock_soon(&heap->lock);
+	for (unsigned kind = 0; kind < heap->nkinds; kind++) {
+		for (unsigned cls = 0; cls < GCDUNE_CLASSES && heap->kinds[kind].scan != GCDUNE_SCAN_NONE; cls++) {
+			struct gcdune_growth *growth = &heap->growth[kind][cls];
+
+			expect_fills_of(heap->sweep[GCDUNE_ROOMY][kind][cls], growth->filled);
+			growth->filled = 0;
+		}
+	}
+	pthread_mutex_unlock(&heap->lock);
+}
+
 bool gcdune_remark_arm(bool minor)
 {
 	arm_minor = minor;
@@ -178,6 +207,7 @@ bool gcdune_remark_arm(bool minor)
 
 	if (gcdune_dirty_begin(heap->base, gcdune_block_address(limit)))
 		return false;
+	expect_fills();
 	/* What is armed already has only more to report. What comes into use later is not armed, and counts as written. */
 	for (uint32_t i = 0; minor && i < end; i++)
 		if (is_unarmed(i) && gcdune_remark_has_marked(i))
@@ -215,7 +245,7 @@ static bool is_to_be_disarmed(uint32_t i)
 void gcdune_remark_disarm(uint32_t from, uint32_t to)
 {
 	for (uint32_t i = from; i < to; i++)
-		gcdune_remark_change_watch(i, 0, GCDUNE_WATCH_LINKS);
+		gcdune_remark_change_watch(i, 0, GCDUNE_WATCH_LINKS | GCDUNE_WATCH_FILLS);
 	gcdune_remark_each_run(from, to, is_to_be_disarmed, disarm_many);
 }
 
