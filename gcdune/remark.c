@@ -20,6 +20,9 @@
  * was written interrupts all processors that run the program, so a store made before what was overwritten was read is seen
  * behind it.
  *
+ * Blocks that threads are likely to fill while the cycle marks (GCDUNE_WATCH_FILLS) are armed by nobody before the first round
+ * looks through them: until then, or to the end if nothing in them is marked by then, they count as written.
+ *
  * So what is allocated while a cycle runs need not be scanned for having been written, only if it is found.
  *
  * A pause that is given up has made no page clean: what it found dirty is as dirty in the next round, and a block that it
