@@ -119,8 +119,8 @@ enum {
 	GCDUNE_WATCH_DIRTY = 2, /* a page of it was found dirty in this cycle */
 	GCDUNE_WATCH_WHOLE = 4, /* no hint: something in it was marked, perhaps, before it was armed */
 	GCDUNE_WATCH_ARMING = 8, /* a marker is about to (gcdune_remark_first) */
-	GCDUNE_WATCH_FILLS = 32, /* likely to be filled while the cycle marks: not to be armed for that */
 	GCDUNE_WATCH_LINKS = 16, /* a disappearing link in it may have to be cleared in the pause */
+	GCDUNE_WATCH_FILLS = 32, /* likely to be filled while the cycle marks: not to be armed for that */
 };
 
 /* How the marker treats a kind. */

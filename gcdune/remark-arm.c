@@ -186,7 +186,9 @@ static void expect_fills(void)
 		return;
 	gcdune_mutex_lock_soon(&heap->lock);
 	for (unsigned kind = 0; kind < heap->nkinds; kind++) {
-		for (unsigned cls = 0; cls < GCDUNE_CLASSES && heap->kinds[kind].scan != GCDUNE_SCAN_NONE; cls++) {
+		if (heap->kinds[kind].scan == GCDUNE_SCAN_NONE)
+			continue;
+		for (unsigned cls = 0; cls < GCDUNE_CLASSES; cls++) {
 			struct gcdune_growth *growth = &heap->growth[kind][cls];
 
 			expect_fills_of(heap->sweep[GCDUNE_ROOMY][kind][cls], growth->filled);
