@@ -448,6 +448,7 @@ __attribute__((noinline)) bool gcdune_cycle_one(enum gcdune_cycle_reason reason,
 			if (concurrent)
 				gcdune_roots_forget();
 			gcdune_finalize_remove_hidden();
+			gcdune_finalize_weigh();
 			gcdune_pacer_release(false);
 			concurrent_over(GCDUNE_CONCURRENT_SWEEP);
 			cycle_record.concurrent = concurrent;

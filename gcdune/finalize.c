@@ -8,7 +8,9 @@
 #include "finalize-parts.h"
 
 #include <errno.h>
+#include <sys/param.h>
 
+#include "options.h"
 #include "pacer.h"
 
 /* Held for some lookups at most: who waits looks again for a moment before it sleeps. */
@@ -19,6 +21,27 @@ static struct gcdune_finalize_tables *const tables = &gcdune_finalize_tables;
 /* Bytes in the tables and in the notes of a collection; and a finalizer's object, with what hangs from it, lives through one more.
  * Not counted, Crystal's fibers had 20000 of them due at a time, in a heap of 2 MiB. */
 enum { FINALIZER_TAKES = 200, LINK_TAKES = 100 };
+/* In a small heap, which is collected in one stop, a finalizer counts for up to so many times as much: by what it takes, as many
+ * as are made between two collections would take longer than the rest of the stop. */
+enum { SMALL = 6 << 20 /* to be made between two collections */, MOST_TIMES = 8, TAKES_NS = 150 };
+static int64_t finalizer_takes = FINALIZER_TAKES; /* under the lock */
+
+void gcdune_finalize_weigh(void)
+{
+	struct gcdune_thread *thread = gcdune_thread_self;
+
+	if (thread)
+		gcdune_critical_enter(thread);
+	gcdune_finalize_lock();
+	/* As many as take half the pause goal; or a quarter of those there are, for all of them are looked at in each collection. */
+	int64_t many = MAX((int64_t)gcdune_options.pause_goal * (1000 / 2) / TAKES_NS, tables->finalizers.count / 4) + 1;
+	int64_t fits = gcdune_heap.trigger <= SMALL ? MAX(gcdune_heap.trigger, 0) / many : 0;
+
+	finalizer_takes = MIN(MAX(fits, FINALIZER_TAKES), FINALIZER_TAKES * MOST_TIMES);
+	gcdune_finalize_unlock();
+	if (thread)
+		gcdune_critical_leave(thread);
+}
 
 void gcdune_finalize_lock(void)
 {
@@ -104,7 +127,7 @@ int gcdune_finalizer_set(void *object, gcdune_finalizer fn, void *data, enum gcd
 	}
 	if (!fn) {
 		if (entry)
-			take_away(&tables->finalizers, entry, FINALIZER_TAKES);
+			take_away(&tables->finalizers, entry, finalizer_takes);
 		goto out;
 	}
 	if (!entry) {
@@ -112,7 +135,7 @@ int gcdune_finalizer_set(void *object, gcdune_finalizer fn, void *data, enum gcd
 		if (error)
 			goto out;
 		entry = gcdune_table_insert(&tables->finalizers, (uintptr_t)object);
-		gcdune_pacer_beside(FINALIZER_TAKES);
+		gcdune_pacer_beside(finalizer_takes);
 	}
 	entry->value[GCDUNE_FINALIZE_FN] = (uintptr_t)fn;
 	entry->value[GCDUNE_FINALIZE_DATA] = (uintptr_t)data;
@@ -134,7 +157,7 @@ void gcdune_finalize_forget(void *object)
 	struct gcdune_entry *entry = gcdune_table_find(&tables->finalizers, (uintptr_t)object);
 
 	if (entry)
-		take_away(&tables->finalizers, entry, FINALIZER_TAKES);
+		take_away(&tables->finalizers, entry, finalizer_takes);
 	gcdune_finalize_leave(thread);
 }
 

@@ -50,6 +50,8 @@ uint64_t gcdune_finalize_takes(void);
 /* The same of what is dead now: world stopped, after marking. Then gcdune_finalize_cycle(true), or _forget_suspects. */
 uint64_t gcdune_finalize_takes_now(void);
 void gcdune_finalize_forget_suspects(void);
+/* A collection is over, and what may be allocated until the next is known: how much of that a finalizer counts for. */
+void gcdune_finalize_weigh(void);
 
 /* Called with each object when it is queued; world stopped, rules of mark callbacks. NULL: nobody wants to know. */
 extern void (*gcdune_finalize_await)(void *object) __attribute__((visibility("hidden")));

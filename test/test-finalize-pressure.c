@@ -1,5 +1,6 @@
 /* Finalizers and links take memory beside the heap, which counts towards the next collection: of small objects that have one far
- * fewer bring a collection than of the same objects without; and what is taken away again does not count. With the program
+ * fewer bring a collection than of the same objects without; and what is taken away again does not count. Where there are many
+ * whose objects live on, more may come before the next, for each collection looks at all of them. With the program
  * stopped: how much is made while a collection runs beside it depends on the machine.
  *
  * TEST-FLAGS: timeout=60 env:GCDUNE_MODE=stw
@@ -8,7 +9,7 @@
 
 #include <sys/mman.h>
 
-enum { LINKS = 1 << 22, SIZE = 16, PIECE = 64 };
+enum { LINKS = 1 << 22, SIZE = 16, PIECE = 64, HELD = 60000 };
 
 static void **links; /* hidden; not roots */
 static _Atomic unsigned finalized;
@@ -58,6 +59,19 @@ static int until_collected(void (*make)(int))
 	return n;
 }
 
+static void **held; /* objects with finalizers, each with the address of the next */
+
+static void hold_many(void)
+{
+	for (int i = 0; i < HELD; i++) {
+		void **object = gcdune_alloc(SIZE);
+
+		*object = held;
+		held = object;
+		CHECK_EQ(gcdune_finalizer_set(object, count, NULL, GCDUNE_FINALIZE_ORDERED, NULL, NULL), 0);
+	}
+}
+
 /* Collections while this is done ROUNDS times. */
 static uint64_t taken_away(int rounds)
 {
@@ -86,10 +100,14 @@ int main(void)
 	CHECK(links != MAP_FAILED);
 	int without = until_collected(plain), finalizers = until_collected(with_finalizer), weak = until_collected(with_link);
 	uint64_t away = taken_away(4 * finalizers);
+	hold_many();
+	int beside_many = until_collected(with_finalizer);
 
 	printf("objects until a collection: %d; with finalizers %d, with links %d; set and taken away %d times: %d collections\n",
 	       without, finalizers, weak, 4 * finalizers, (int)away);
+	printf("with finalizers, while %d others have one: %d\n", HELD, beside_many);
 	CHECK(finalizers < without / 4);
+	CHECK(beside_many > 2 * finalizers);
 	CHECK(weak < without / 3);
 	CHECK_EQ(away, 0);
 	CHECK(finalized > 0);
