@@ -30,6 +30,7 @@ static inline void gcdune_account(struct gcdune_thread *thread, int64_t bytes)
 	thread->allocated += bytes;
 	if (thread->allocated >= 65536 || thread->allocated <= -65536) {
 		atomic_fetch_add_explicit(&gcdune_heap.allocated, thread->allocated, memory_order_relaxed);
+		thread->made += thread->allocated;
 		thread->allocated = 0;
 	}
 }

@@ -21,9 +21,9 @@ static struct gcdune_finalize_tables *const tables = &gcdune_finalize_tables;
 /* Bytes in the tables and in the notes of a collection; and a finalizer's object, with what hangs from it, lives through one more.
  * Not counted, Crystal's fibers had 20000 of them due at a time, in a heap of 2 MiB. */
 enum { FINALIZER_TAKES = 200, LINK_TAKES = 100 };
-/* In a small heap, which is collected in one stop, a finalizer counts for up to so many times as much: by what it takes, as many
- * as are made between two collections would take longer than the rest of the stop. */
-enum { SMALL = 6 << 20 /* to be made between two collections */, MOST_TIMES = 8, TAKES_NS = 150 };
+/* In a small heap, which is collected in one stop, a finalizer may count for more: by what it takes alone, as many as are made
+ * between two collections would take longer than the rest of the stop. */
+enum { SMALL = 2 << 20 /* bytes that live */, TAKES_NS = 150 };
 static int64_t finalizer_takes = FINALIZER_TAKES; /* under the lock */
 
 void gcdune_finalize_weigh(void)
@@ -35,9 +35,9 @@ void gcdune_finalize_weigh(void)
 	gcdune_finalize_lock();
 	/* As many as take half the pause goal; or a quarter of those there are, for all of them are looked at in each collection. */
 	int64_t many = MAX((int64_t)gcdune_options.pause_goal * (1000 / 2) / TAKES_NS, tables->finalizers.count / 4) + 1;
-	int64_t fits = gcdune_heap.trigger <= SMALL ? MAX(gcdune_heap.trigger, 0) / many : 0;
+	int64_t fits = gcdune_heap.live_bytes <= SMALL ? gcdune_heap.trigger / many : 0;
 
-	finalizer_takes = MIN(MAX(fits, FINALIZER_TAKES), FINALIZER_TAKES * MOST_TIMES);
+	finalizer_takes = MAX(fits, FINALIZER_TAKES);
 	gcdune_finalize_unlock();
 	if (thread)
 		gcdune_critical_leave(thread);

@@ -187,10 +187,24 @@ static bool next_is_minor(size_t room, size_t survived, uint64_t ns)
 	return false;
 }
 
+/* Whether one thread made most of what was made since this was asked last. World stopped. */
+static bool one_makes(void)
+{
+	enum { SHARE = 8 };
+	int64_t most = 0, all = 0;
+
+	for (struct gcdune_thread *thread = gcdune_threads; thread; thread = thread->next) {
+		most = MAX(most, thread->made);
+		all += MAX(thread->made, 0);
+		thread->made = 0;
+	}
+	return all - most <= all / SHARE;
+}
+
 /* Two threads that do nothing but allocate use LEAST up in a quarter of a millisecond, and a stop costs them more than it takes:
  * blocks that they filled are looked for anew. And where all of a small heap is marked in each stop, that may take a third of the
  * time of one thread. So there is as much more between collections as has them come no more often than each OFTEN, and take a
- * SHARE of the time at most, by what they took lately; of one thread that is a longer while. One stop that took long does not
+ * SHARE of the time at most, by what they took lately; where one thread makes all that is a longer while, and less. One stop that took long does not
  * say so: the less of two in a row counts, for what is used once stays. */
 static void note_stop(uint64_t took)
 {
@@ -200,7 +214,7 @@ static void note_stop(uint64_t took)
 	static int64_t usual; /* what was wanted lately, in bytes */
 	static uint64_t wanted_before;
 	uint64_t now = gcdune_os_now(), since = MAX(now - before, 1);
-	bool alone = gcdune_threads_count <= 1;
+	bool alone = one_makes();
 	uint64_t wanted = MAX(took * SHARE, OFTEN) * least_now / since, less = MIN(wanted, wanted_before);
 
 	before = now;

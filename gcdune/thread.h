@@ -63,6 +63,7 @@ struct gcdune_thread {
 	struct gcdune_local local; /* first: gcdune_local points here */
 	struct gcdune_cache *caches[GCDUNE_KIND_MAX];
 	int64_t allocated;  /* bytes not yet added to heap.allocated */
+	int64_t made;	    /* bytes that were, most of them, since the last collection (pacer.c) */
 	uint64_t countdown; /* torture: allocations until the next collection */
 	int until_clear;    /* slow paths until dead stack is cleared */
 	unsigned uncleared; /* bytes taken from what was at hand since dead stack was last cleared at all */
