@@ -37,6 +37,8 @@ static const uint64_t DECAY_NS = 10000000000u;
 /* And by no less than this in that time: so much costs little to ask for again. */
 static const size_t SOON = (size_t)40 << 20;
 enum { LEAF_SHARE = 4 };
+/* Where less lives, memory counts for more than time. */
+static const size_t SCATTERS = (size_t)4 << 20;
 /* A free block that is so old (sweep.c) is not needed soon. */
 enum { OLD = 3 };
 /* Free blocks that are kept in any case. */
@@ -46,6 +48,9 @@ enum { BATCH = 32 };
 
 /* What may be allocated from one cycle's end to the next's. */
 static size_t allowance;
+
+/* Bytes of the blocks that had something in them after the last sweep: however often is collected, they stay for now. */
+static size_t in_use;
 
 static size_t goal;	 /* bytes the heap may hold without growing: live, and free for the next cycle */
 static uint64_t goal_at; /* when it was set */
@@ -83,6 +88,11 @@ static size_t budget(bool concurrent)
 	}
 	size_t least = MAX(full.live + full.share, heap->live_bytes + LEAST / 4);
 	size_t held = gcdune_block_held();
+
+	/* Where what lives lies scattered, to collect before the holes between are filled saves nothing. But what is filled more has
+	 * more stay in use; so this goes no further than half of what the heap has held at most. */
+	if (concurrent && full.live >= SCATTERS)
+		least = MAX(least, MIN(MIN(in_use, full.live * 3), (heap->blocks_peak << GCDUNE_BLOCK_SHIFT) / 2));
 
 	uint64_t now = gcdune_os_now(), since = MIN(now - goal_at, DECAY_NS);
 	size_t beyond_least = goal - MIN(goal, least),
@@ -204,8 +214,8 @@ static bool one_makes(void)
 /* Two threads that do nothing but allocate use LEAST up in a quarter of a millisecond, and a stop costs them more than it takes:
  * blocks that they filled are looked for anew. And where all of a small heap is marked in each stop, that may take a third of the
  * time of one thread. So there is as much more between collections as has them come no more often than each OFTEN, and take a
- * SHARE of the time at most, by what they took lately; where one thread makes all that is a longer while, and less. One stop that took long does not
- * say so: the less of two in a row counts, for what is used once stays. */
+ * SHARE of the time at most, by what they took lately; where one thread makes all that is a longer while, and less. One stop
+ * that took long does not say so: the less of two in a row counts, for what is used once stays. */
 static void note_stop(uint64_t took)
 {
 	enum { MOST = 4, MOST_ALONE = 2, SLOWLY = 8, QUICKLY = 2, SHARE = 6 };
@@ -313,6 +323,8 @@ void gcdune_pacer_release(bool all)
 		pthread_mutex_lock(&heap->lock);
 		/* Blocks in use have free slots, too. If these are too few, free blocks are taken in each cycle: none is OLD then. */
 		size_t used = heap->blocks_used << GCDUNE_BLOCK_SHIFT;
+		if (!all)
+			in_use = used;
 		size_t keep = ((goal - MIN(goal, used)) >> GCDUNE_BLOCK_SHIFT) + SPARE;
 
 		n = all ? gcdune_block_release(0, 0, BATCH) : gcdune_block_release(OLD, keep, BATCH);
