@@ -59,7 +59,7 @@ static int until_collected(void (*make)(int))
 	return n;
 }
 
-static void **held; /* objects with finalizers, each with the address of the next */
+ROOT void **held; /* objects with finalizers, each with the address of the next */
 
 static void hold_many(void)
 {
