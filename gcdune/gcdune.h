@@ -103,7 +103,9 @@ struct gcdune_stats {
 /* Fills *STATS, whose size the caller passes so that the structure may grow. */
 void gcdune_stats_get(struct gcdune_stats *stats, size_t stats_size);
 
-/* Writes to PATH, as JSON, what GCDUNE_STATS=PATH writes at exit. */
+/* Writes to PATH, as JSON, what GCDUNE_STATS=PATH writes at exit. Where GCDUNE_STATS was not set, single pauses and cycles
+ * ("list", and "utilization") are those of the last 128 only; all others count, and percentiles of pauses are at most a
+ * 16th too long. 0, or a negative errno. */
 int gcdune_stats_write(const char *path);
 
 /* ---- 3. Limits and running out ------------------------------------------------------------ */
