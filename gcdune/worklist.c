@@ -19,14 +19,21 @@ enum { RESERVE = 8 };  /* segments that always exist: enough for the widest obje
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work = PTHREAD_COND_INITIALIZER, idle = PTHREAD_COND_INITIALIZER;
 static struct gcdune_segment *pool, *_Atomic shared;
+/* Each a segment's room, followed by COUNT segments: all there are. Of the newest, the first, those behind USED were never
+ * touched, and take no memory. */
 static struct chunk {
 	struct chunk *next;
-	unsigned count;
-} *chunks; /* each a segment's room, followed by COUNT segments: all there are */
+	unsigned count, used;
+} *chunks;
 static unsigned made, allowed, waiting, hungry;
 static _Atomic unsigned active;
 static _Atomic bool wanted;
 static bool waiting_main; /* the collecting marker sleeps */
+
+static struct gcdune_segment *segment_of(struct chunk *chunk, unsigned i)
+{
+	return (struct gcdune_segment *)(void *)chunk + 1 + i;
+}
 
 static bool grow(unsigned count)
 {
@@ -34,20 +41,14 @@ static bool grow(unsigned count)
 
 	if (bound && made + count > (bound < RESERVE ? RESERVE : bound))
 		return false;
-	struct gcdune_segment *fresh = gcdune_os_map((count + 1) * sizeof *fresh);
+	struct chunk *chunk = gcdune_os_map((count + 1) * sizeof(struct gcdune_segment));
 
-	if (!fresh)
+	if (!chunk)
 		return false;
-	struct chunk *chunk = (struct chunk *)(void *)fresh++;
-
 	chunk->count = count;
 	chunk->next = chunks;
 	chunks = chunk;
 	made += count;
-	for (unsigned i = 0; i < count; i++) {
-		fresh[i].next = pool;
-		pool = &fresh[i];
-	}
 	return true;
 }
 
@@ -59,12 +60,12 @@ int gcdune_worklist_init(void)
 struct gcdune_segment *gcdune_segment_take(void)
 {
 	pthread_mutex_lock(&lock);
-	if (!pool && !grow(32))
-		grow(1);
 	struct gcdune_segment *segment = pool;
 
 	if (segment)
 		pool = segment->next;
+	else if (chunks->used < chunks->count || grow(32) || grow(1))
+		segment = segment_of(chunks, chunks->used++);
 	pthread_mutex_unlock(&lock);
 	if (segment)
 		segment->count = 0;
@@ -259,14 +260,11 @@ void gcdune_worklist_after_fork(void)
 	pthread_cond_init(&work, NULL);
 	pthread_cond_init(&idle, NULL);
 	shared = pool = NULL;
-	for (struct chunk *chunk = chunks; chunk; chunk = chunk->next) {
-		struct gcdune_segment *segments = (struct gcdune_segment *)(void *)chunk + 1;
-
-		for (unsigned i = 0; i < chunk->count; i++) {
-			segments[i].next = pool;
-			pool = &segments[i];
+	for (struct chunk *chunk = chunks; chunk; chunk = chunk->next)
+		for (unsigned i = 0; i < chunk->used; i++) {
+			segment_of(chunk, i)->next = pool;
+			pool = segment_of(chunk, i);
 		}
-	}
 	active = allowed = waiting = hungry = 0;
 	waiting_main = false;
 	wanted = false;
