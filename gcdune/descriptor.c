@@ -10,6 +10,7 @@
 #include "mark.h"
 #include "meta.h"
 #include "os.h"
+#include "sweep.h"
 
 static struct gcdune_heap *const heap = &gcdune_heap;
 
@@ -206,6 +207,13 @@ void *gcdune_alloc_typed_array(size_t count, size_t element_size, gcdune_layout 
 				 count == 1 ? layout : repeat(layout, element_size / sizeof(uintptr_t)));
 }
 
+void gcdune_kind_begin(unsigned kind, const struct gcdune_kind_info *info)
+{
+	heap->kinds[kind] = *info;
+	gcdune_sweep_begin_kind(kind);
+	heap->nkinds = kind + 1;
+}
+
 int gcdune_kind_new(gcdune_mark_fn mark, void *arg)
 {
 	struct gcdune_thread *thread = gcdune_thread_get();
@@ -219,10 +227,9 @@ int gcdune_kind_new(gcdune_mark_fn mark, void *arg)
 	unsigned n = heap->nkinds;
 
 	if (n < GCDUNE_KIND_MAX) {
-		heap->kinds[n] = (struct gcdune_kind_info){
-			.scan = GCDUNE_SCAN_CALLBACK, .stopped = 1, .mark = mark, .arg = arg};
-		heap->nkinds = n + 1;
 		kind = (int)n;
+		gcdune_kind_begin(n, &(struct gcdune_kind_info){
+					     .scan = GCDUNE_SCAN_CALLBACK, .stopped = 1, .mark = mark, .arg = arg});
 	}
 	gcdune_cycle_unlock();
 	return kind;

@@ -233,6 +233,8 @@ struct gcdune_class {
 };
 extern struct gcdune_class gcdune_classes[GCDUNE_CLASSES] __attribute__((visibility("hidden")));
 void gcdune_class_init(void);
+/* The next kind, KIND, is there. heap.cycle, or before there are threads. */
+void gcdune_kind_begin(unsigned kind, const struct gcdune_kind_info *info);
 extern uint8_t gcdune_class_numbers[GCDUNE_SMALL_MAX / GCDUNE_GRANULE + 1] /* by size / 16, rounded up */
 	__attribute__((visibility("hidden")));
 

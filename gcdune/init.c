@@ -15,22 +15,8 @@
 #include "stats.h"
 #include "thread.h"
 
-struct gcdune_heap gcdune_heap = {
-	.nkinds = GCDUNE_KIND_FIRST_USER,
-	.color = 1,
-	.newest = 1,
-	.white = 1,
-	.black = 1,
-	.kinds =
-		{
-			[GCDUNE_KIND_SCANNED] = {.scan = GCDUNE_SCAN_WORDS},
-			[GCDUNE_KIND_LEAF] = {.scan = GCDUNE_SCAN_NONE},
-			[GCDUNE_KIND_PINNED] = {.scan = GCDUNE_SCAN_WORDS, .pinned = 1},
-			[GCDUNE_KIND_PINNED_LEAF] = {.scan = GCDUNE_SCAN_NONE, .pinned = 1},
-			[GCDUNE_KIND_TYPED] = {.scan = GCDUNE_SCAN_TYPED},
-			[GCDUNE_KIND_EPHEMERON] = {.scan = GCDUNE_SCAN_EPHEMERON},
-		},
-};
+/* Zero, so that what no one uses of it takes no memory: most of it is lists for kinds that most programs do not make. */
+struct gcdune_heap gcdune_heap;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int result;
@@ -66,6 +52,22 @@ void gcdune_mutex_lock_soon(pthread_mutex_t *mutex)
 	pthread_mutex_lock(mutex);
 }
 
+static void begin_kinds(void)
+{
+	static const struct gcdune_kind_info own[GCDUNE_KIND_FIRST_USER] = {
+		[GCDUNE_KIND_SCANNED] = {.scan = GCDUNE_SCAN_WORDS},
+		[GCDUNE_KIND_LEAF] = {.scan = GCDUNE_SCAN_NONE},
+		[GCDUNE_KIND_PINNED] = {.scan = GCDUNE_SCAN_WORDS, .pinned = 1},
+		[GCDUNE_KIND_PINNED_LEAF] = {.scan = GCDUNE_SCAN_NONE, .pinned = 1},
+		[GCDUNE_KIND_TYPED] = {.scan = GCDUNE_SCAN_TYPED},
+		[GCDUNE_KIND_EPHEMERON] = {.scan = GCDUNE_SCAN_EPHEMERON},
+	};
+
+	for (gcdune_kind kind = 0; kind < GCDUNE_KIND_FIRST_USER; kind++)
+		gcdune_kind_begin(kind, &own[kind]);
+	gcdune_heap.color = gcdune_heap.newest = gcdune_heap.white = gcdune_heap.black = 1;
+}
+
 static int start(void)
 {
 	struct gcdune_heap *heap = &gcdune_heap;
@@ -78,7 +80,7 @@ static int start(void)
 		heap->slow = 1;
 	gcdune_class_init();
 	gcdune_heap_lock_init();
-	memset(heap->sweep, 0xff, sizeof heap->sweep);
+	begin_kinds();
 	error = gcdune_block_init(reserve_size());
 	if (error) {
 		gcdune_warn("no address space for a heap of %zu MiB or less: raise the limit (ulimit -v) or lower "

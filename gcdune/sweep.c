@@ -130,6 +130,12 @@ uint32_t gcdune_sweep_pop(unsigned room, unsigned kind, unsigned cls)
 	return index;
 }
 
+void gcdune_sweep_begin_kind(unsigned kind)
+{
+	for (unsigned room = 0; room < GCDUNE_ROOMS; room++)
+		memset(heap->sweep[room][kind], 0xff, sizeof heap->sweep[room][kind]); /* GCDUNE_NO_BLOCK */
+}
+
 /* A free block grows older by one with a collection, but not more often than this: where collections follow each other
  * quickly, memory that was free for a few of them is needed again in a moment, and each of its pages is a fault then. */
 static const uint64_t OLDER_NS = 100000000;
@@ -143,7 +149,8 @@ void gcdune_sweep_begin(void)
 	older = now - last >= OLDER_NS;
 	if (older)
 		last = now;
-	memset(heap->sweep, 0xff, sizeof heap->sweep);
+	for (unsigned kind = 0; kind < heap->nkinds; kind++)
+		gcdune_sweep_begin_kind(kind);
 	memset(heap->busy, 0, sizeof heap->busy);
 	for (unsigned kind = 0; kind < heap->nkinds; kind++)
 		for (unsigned cls = 0; cls < GCDUNE_CLASSES; cls++)

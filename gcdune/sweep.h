@@ -11,6 +11,8 @@ uint64_t gcdune_sweep_free(const struct gcdune_block *block, unsigned from);
 /* Whether more than a quarter of a block's slots are free. */
 bool gcdune_sweep_is_roomy(const struct gcdune_block *block);
 
+/* A new kind has no blocks. Before anyone knows it. */
+void gcdune_sweep_begin_kind(unsigned kind);
 /* After marking, world stopped: all blocks are to be swept anew. */
 void gcdune_sweep_begin(void);
 /* Sweeps COUNT blocks: frees those without a live object, and puts others on the sweep lists. False: all are done.

@@ -231,6 +231,8 @@ void gcdune_verify_swept(void)
 		unsigned cls = list % GCDUNE_CLASSES, kind = list / GCDUNE_CLASSES % GCDUNE_KIND_MAX;
 		unsigned room = list / GCDUNE_CLASSES / GCDUNE_KIND_MAX;
 
+		if (kind >= heap->nkinds)
+			continue;
 		for (uint32_t i = heap->sweep[room][kind][cls]; i != GCDUNE_NO_BLOCK; i = heap->spans[i].next)
 			if (heap->blocks[i].use != GCDUNE_USE_SMALL || heap->blocks[i].kind != kind ||
 			    heap->spans[i].cls != cls || !(heap->blocks[i].flags & GCDUNE_BLOCK_LISTED) ||
