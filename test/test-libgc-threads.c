@@ -103,6 +103,39 @@ static void test_detached(void)
 	}
 }
 
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
+/* Makes threads and joins or detaches them while others do so: a descriptor is another thread's as soon as one is joined. */
+static void *makes_threads(void *arg)
+{
+	for (size_t i = 0; i < 300; i++) {
+		pthread_t thread;
+		void *result;
+
+		CHECK_EQ(GC_pthread_create(&thread, NULL, nothing, arg), 0);
+		if (i % 3 == 0) {
+			CHECK_EQ(GC_pthread_detach(thread), 0);
+			continue;
+		}
+		CHECK_EQ(GC_pthread_join(thread, &result), 0);
+		CHECK(result == arg);
+	}
+	return NULL;
+}
+
+static void test_descriptors(void)
+{
+	pthread_t threads[THREADS];
+
+	for (size_t i = 0; i < THREADS; i++)
+		CHECK_EQ(GC_pthread_create(&threads[i], NULL, makes_threads, &threads[i]), 0);
+	for (size_t i = 0; i < THREADS; i++)
+		CHECK_EQ(GC_pthread_join(threads[i], NULL), 0);
+}
+
 /* A thread that the collector did not make. */
 static void *by_hand(void *arg)
 {
@@ -287,6 +320,7 @@ int main(void)
 	test_calls();
 	test_wrappers();
 	test_detached();
+	test_descriptors();
 	test_by_hand();
 	test_blocking();
 	test_sigmask();

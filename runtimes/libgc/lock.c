@@ -1,5 +1,5 @@
-/* lock.c - holding the collector off, stopping the world or one thread from outside (gc.h, javaxfc.h), and telling the
- * program of the threads that a collection stops. */
+/* lock.c - holding the collector off, stopping the world from outside (gc.h), and telling the program of the threads that a
+ * collection stops. */
 #include "libgc.h"
 
 #include "loader.h"
@@ -33,22 +33,6 @@ void GC_start_world_external(void)
 	gcdune_stop_release();
 	gcdune_loader_unlock();
 	gcdune_cycle_unlock();
-}
-
-void GC_suspend_thread(GC_SUSPEND_THREAD_ID thread)
-{
-	libgc_init();
-	gcdune_thread_suspend((pthread_t)thread);
-}
-
-void GC_resume_thread(GC_SUSPEND_THREAD_ID thread)
-{
-	gcdune_thread_resume((pthread_t)thread);
-}
-
-int GC_is_thread_suspended(GC_SUSPEND_THREAD_ID thread)
-{
-	return gcdune_thread_is_suspended((pthread_t)thread);
 }
 
 void GC_set_on_thread_event(GC_on_thread_event_proc proc)

@@ -5,7 +5,10 @@
  *
  * Each thread from GC_pthread_create has a record, a pinned object in the list `started': its argument is
  * reachable before the thread runs, its result after it ended and until it is joined, as glibc's own record of the thread
- * is not scanned. The record goes at pthread_join, or at the end of a detached thread. */
+ * is not scanned. The record goes at pthread_join, or at the end of a detached thread.
+ *
+ * A descriptor may be another thread's as soon as its thread was joined, or was detached and ended. So records are looked up by it
+ * before, and taken out as what they are; of two with one descriptor the first in the list is the one that lives. */
 #include "libgc.h"
 
 #include <errno.h>
@@ -14,6 +17,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "thread.h"
+
 struct started {
 	struct started *next;
 	pthread_t id;
@@ -21,7 +26,9 @@ struct started {
 	void *arg;
 	void *result;
 	bool detached;
+	bool begun; /* attached, from here on */
 	bool ended;
+	bool suspended; /* after it ended */
 };
 
 pthread_mutex_t libgc_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -37,19 +44,22 @@ static bool is_first_thread(void)
 	return syscall(SYS_gettid) == getpid();
 }
 
-/* Takes the record of THREAD out of the list. */
-static struct started *take(pthread_t thread)
+static struct started *find(pthread_t thread)
 {
-	struct started **place = &started_list, *record;
+	struct started *record = started_list;
 
-	while ((record = *place)) {
-		if (pthread_equal(record->id, thread)) {
-			*place = record->next;
-			return record;
-		}
-		place = &record->next;
-	}
-	return NULL;
+	while (record && !pthread_equal(record->id, thread))
+		record = record->next;
+	return record;
+}
+
+static void take(struct started *record)
+{
+	struct started **place = &started_list;
+
+	while (*place != record)
+		place = &(*place)->next;
+	*place = record->next;
 }
 
 /* Runs however the thread ends. */
@@ -63,7 +73,7 @@ static void end(void *arg)
 	record->ended = true;
 	detached = record->detached;
 	if (detached)
-		take(record->id);
+		take(record);
 	pthread_mutex_unlock(&libgc_lock);
 	if (detached)
 		gcdune_free(record);
@@ -78,10 +88,13 @@ static void *run(void *arg)
 		libgc_fatal("out of memory for a thread");
 	registration = KNOWN;
 	started_self = record;
+	__atomic_store_n(&record->begun, true, __ATOMIC_RELEASE);
+	void *result;
+
 	pthread_cleanup_push(end, record);
-	record->result = record->start(record->arg);
-	pthread_cleanup_pop(1);
-	return record->result;
+	record->result = result = record->start(record->arg);
+	pthread_cleanup_pop(1); /* the record may be gone */
+	return result;
 }
 
 int GC_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
@@ -114,27 +127,26 @@ int GC_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*sta
 	return error;
 }
 
-static void forget(pthread_t thread)
-{
-	struct started *record;
-
-	pthread_mutex_lock(&libgc_lock);
-	record = take(thread);
-	pthread_mutex_unlock(&libgc_lock);
-	if (record)
-		gcdune_free(record);
-}
-
 int GC_pthread_join(pthread_t thread, void **result)
 {
 	void *value = NULL;
+
+	pthread_mutex_lock(&libgc_lock);
+	struct started *record = find(thread);
+
+	pthread_mutex_unlock(&libgc_lock);
 	int error = pthread_join(thread, &value);
 
 	if (error)
 		return error;
 	if (result)
 		*result = value;
-	forget(thread);
+	if (record) {
+		pthread_mutex_lock(&libgc_lock);
+		take(record);
+		pthread_mutex_unlock(&libgc_lock);
+		gcdune_free(record);
+	}
 	return 0;
 }
 
@@ -145,19 +157,74 @@ int GC_pthread_detach(pthread_t thread)
 	int error = 0;
 
 	pthread_mutex_lock(&libgc_lock);
-	for (record = started_list; record && !pthread_equal(record->id, thread); record = record->next)
-		;
+	record = find(thread);
 	error = pthread_detach(thread);
 	if (!error && record) {
 		record->detached = true;
 		ended = record->ended;
 		if (ended)
-			take(thread);
+			take(record);
 	}
 	pthread_mutex_unlock(&libgc_lock);
 	if (ended)
 		gcdune_free(record);
 	return error;
+}
+
+static void *wait_a_moment(void *arg)
+{
+	usleep(50);
+	return arg;
+}
+
+/* Where the thread's own state says nothing, a thread is suspended if its record says so: it has ended, and was not joined. */
+void GC_suspend_thread(GC_SUSPEND_THREAD_ID id)
+{
+	pthread_t thread = (pthread_t)id;
+
+	libgc_init();
+	pthread_mutex_lock(&libgc_lock);
+	struct started *record = find(thread);
+
+	/* One that was just made is about to begin: to the program it is there. */
+	while (record && !__atomic_load_n(&record->begun, __ATOMIC_ACQUIRE)) {
+		pthread_mutex_unlock(&libgc_lock);
+		gcdune_blocking_call(wait_a_moment, NULL);
+		pthread_mutex_lock(&libgc_lock);
+		record = find(thread);
+	}
+	pthread_mutex_unlock(&libgc_lock);
+	gcdune_thread_suspend(thread);
+	if (gcdune_thread_is_suspended(thread))
+		return;
+	pthread_mutex_lock(&libgc_lock);
+	record = find(thread);
+	if (record && record->ended)
+		record->suspended = true;
+	pthread_mutex_unlock(&libgc_lock);
+}
+
+void GC_resume_thread(GC_SUSPEND_THREAD_ID id)
+{
+	gcdune_thread_resume((pthread_t)id);
+	pthread_mutex_lock(&libgc_lock);
+	struct started *record = find((pthread_t)id);
+
+	if (record)
+		record->suspended = false;
+	pthread_mutex_unlock(&libgc_lock);
+}
+
+int GC_is_thread_suspended(GC_SUSPEND_THREAD_ID id)
+{
+	if (gcdune_thread_is_suspended((pthread_t)id))
+		return 1;
+	pthread_mutex_lock(&libgc_lock);
+	struct started *record = find((pthread_t)id);
+	bool suspended = record && record->suspended;
+
+	pthread_mutex_unlock(&libgc_lock);
+	return suspended;
 }
 
 int GC_pthread_cancel(pthread_t thread)
