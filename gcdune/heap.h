@@ -222,6 +222,10 @@ void gcdune_heap_lock_init(void); /* init.c */
 /* For a lock at which threads of the program meet every few microseconds, each for less than one: to sleep and be woken takes
  * up to a hundred. libc's adaptive mutex spins as long as it needed to lately, which is mostly not at all. */
 void gcdune_mutex_lock_soon(pthread_mutex_t *mutex);
+/* heap.lock for who runs a cycle, while threads run: a thread of the program may be stopped meanwhile by who suspends another or
+ * stops the world from outside, and must not be with the lock, which others wait for in critical sections. */
+void gcdune_heap_lock(void);
+void gcdune_heap_unlock(void);
 
 /* ---- Size classes (class.c) ---------------------------------------------------------------- */
 

@@ -52,6 +52,20 @@ void gcdune_mutex_lock_soon(pthread_mutex_t *mutex)
 	pthread_mutex_lock(mutex);
 }
 
+void gcdune_heap_lock(void)
+{
+	if (gcdune_thread_self)
+		gcdune_critical_enter(gcdune_thread_self);
+	gcdune_mutex_lock_soon(&gcdune_heap.lock);
+}
+
+void gcdune_heap_unlock(void)
+{
+	pthread_mutex_unlock(&gcdune_heap.lock);
+	if (gcdune_thread_self)
+		gcdune_critical_leave(gcdune_thread_self);
+}
+
 static void begin_kinds(void)
 {
 	static const struct gcdune_kind_info own[GCDUNE_KIND_FIRST_USER] = {

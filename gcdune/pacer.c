@@ -311,16 +311,13 @@ unsigned gcdune_pacer_debt(unsigned *sleep)
 
 void gcdune_pacer_release(bool all)
 {
-	struct gcdune_thread *thread = gcdune_thread_self;
 	size_t n;
 
 	if (!all && !gcdune_options.release)
 		return;
 	do {
 		gcdune_place_look();
-		if (thread)
-			gcdune_critical_enter(thread);
-		pthread_mutex_lock(&heap->lock);
+		gcdune_heap_lock();
 		/* Blocks in use have free slots, too. If these are too few, free blocks are taken in each cycle: none is OLD then. */
 		size_t used = heap->blocks_used << GCDUNE_BLOCK_SHIFT;
 		if (!all)
@@ -328,9 +325,7 @@ void gcdune_pacer_release(bool all)
 		size_t keep = ((goal - MIN(goal, used)) >> GCDUNE_BLOCK_SHIFT) + SPARE;
 
 		n = all ? gcdune_block_release(0, 0, BATCH) : gcdune_block_release(OLD, keep, BATCH);
-		pthread_mutex_unlock(&heap->lock);
-		if (thread)
-			gcdune_critical_leave(thread);
+		gcdune_heap_unlock();
 	} while (n);
 }
 

@@ -184,7 +184,7 @@ static void expect_fills(void)
 {
 	if (!gcdune_dirty_late())
 		return;
-	gcdune_mutex_lock_soon(&heap->lock);
+	gcdune_heap_lock();
 	for (unsigned kind = 0; kind < heap->nkinds; kind++) {
 		if (heap->kinds[kind].scan == GCDUNE_SCAN_NONE)
 			continue;
@@ -195,7 +195,7 @@ static void expect_fills(void)
 			growth->filled = 0;
 		}
 	}
-	pthread_mutex_unlock(&heap->lock);
+	gcdune_heap_unlock();
 }
 
 bool gcdune_remark_arm(bool minor)

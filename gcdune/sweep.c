@@ -233,9 +233,9 @@ void gcdune_sweep_finish(bool tracked)
 		gcdune_place_look();
 		more = true;
 		for (unsigned n = 0; n < PIECE / HOLD && more; n++) {
-			gcdune_mutex_lock_soon(&heap->lock);
+			gcdune_heap_lock();
 			more = gcdune_sweep_some(HOLD);
-			pthread_mutex_unlock(&heap->lock);
+			gcdune_heap_unlock();
 		}
 	} while (more || (tracked && at < edge));
 }
@@ -278,10 +278,10 @@ void gcdune_sweep_old_colors(void)
 		return;
 	since = heap->newest;
 	for (uint32_t i = 0; i < heap->nblocks;) {
-		pthread_mutex_lock(&heap->lock);
+		gcdune_heap_lock();
 		for (unsigned n = 0; n < PIECE / 8 && (i = gcdune_block_skip(i)) < heap->nblocks; n++)
 			forget_old(i++);
-		pthread_mutex_unlock(&heap->lock);
+		gcdune_heap_unlock();
 	}
 }
 

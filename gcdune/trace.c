@@ -26,6 +26,10 @@ static size_t count, capacity;
 
 static void add(const char *name, int tid, uint64_t begin, uint64_t end)
 {
+	struct gcdune_thread *self = gcdune_thread_self;
+
+	if (self)
+		gcdune_critical_enter(self);
 	pthread_mutex_lock(&lock);
 	if (count == capacity && capacity < KEEP) {
 		size_t more = capacity ? capacity * 2 : 4096;
@@ -39,6 +43,8 @@ static void add(const char *name, int tid, uint64_t begin, uint64_t end)
 	if (count < capacity)
 		spans[count++] = (struct span){name, begin - gcdune_stats_start(), end - begin, tid};
 	pthread_mutex_unlock(&lock);
+	if (self)
+		gcdune_critical_leave(self);
 }
 
 void gcdune_trace_span(const char *name, uint64_t begin, uint64_t end)
@@ -49,15 +55,8 @@ void gcdune_trace_span(const char *name, uint64_t begin, uint64_t end)
 
 void gcdune_trace_thread(const char *name, int tid, uint64_t begin, uint64_t end)
 {
-	struct gcdune_thread *self = gcdune_thread_self;
-
-	if (!gcdune_options.trace)
-		return;
-	if (self)
-		gcdune_critical_enter(self);
-	add(name, tid, begin, end);
-	if (self)
-		gcdune_critical_leave(self);
+	if (gcdune_options.trace)
+		add(name, tid, begin, end);
 }
 
 int gcdune_trace_write(const char *path)

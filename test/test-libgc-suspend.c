@@ -91,6 +91,42 @@ static void test_suspend(void *allocates)
 	GC_resume_thread((GC_SUSPEND_THREAD_ID)pthread_self());
 }
 
+static void *short_lived(void *arg)
+{
+	GC_MALLOC(16);
+	GC_gcollect();
+	return arg;
+}
+
+/* A thread can be suspended from its making to its joining: before it has begun, while it runs, and when it has ended. Most of
+ * these are suspended while they, or others, collect. */
+static void test_any_time(void)
+{
+	enum { ROUNDS = 300 };
+	pthread_t thread = start(&running);
+
+	for (int i = 0; i < ROUNDS; i++) {
+		pthread_t other, ended;
+
+		CHECK_EQ(pthread_create(&ended, NULL, short_lived, NULL), 0);
+		CHECK_EQ(pthread_create(&other, NULL, short_lived, NULL), 0);
+		if (i % 2)
+			usleep((unsigned)(i % 50) * 20);
+		pthread_t one = i % 4 < 2 ? other : ended;
+
+		CHECK_EQ(GC_is_thread_suspended((GC_SUSPEND_THREAD_ID)one), 0);
+		GC_suspend_thread((GC_SUSPEND_THREAD_ID)one);
+		CHECK(GC_is_thread_suspended((GC_SUSPEND_THREAD_ID)one) != 0);
+		GC_suspend_thread((GC_SUSPEND_THREAD_ID)one);
+		GC_resume_thread((GC_SUSPEND_THREAD_ID)one);
+		CHECK_EQ(GC_is_thread_suspended((GC_SUSPEND_THREAD_ID)one), 0);
+		GC_resume_thread((GC_SUSPEND_THREAD_ID)one);
+		CHECK_EQ(pthread_join(ended, NULL), 0);
+		CHECK_EQ(pthread_join(other, NULL), 0);
+	}
+	end(thread);
+}
+
 static void test_world(void)
 {
 	pthread_t thread = start(NULL);
@@ -205,6 +241,7 @@ int main(void)
 	GC_INIT();
 	test_suspend(NULL);
 	test_suspend(&stop);
+	test_any_time();
 	test_world();
 	test_lock();
 	test_events();
