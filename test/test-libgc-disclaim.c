@@ -7,6 +7,7 @@
 #include "libgc-check.h"
 
 #include <gc/gc_disclaim.h>
+#include <gc/gc_mark.h>
 
 static int finalized;
 static char token;
@@ -116,6 +117,70 @@ static void make_chain(void)
 	}
 }
 
+/* A weak table finds an object that is about to be disclaimed and sets its mark bit: it is not, this time. In the procedure the
+ * bit of its own object is not set. */
+struct weak {
+	size_t magic, index;
+};
+enum { WEAK = 300, MAGIC = 0x5eed };
+
+static GC_hidden_pointer weak[WEAK];
+static char given[WEAK], spared[WEAK];
+static int weak_kind, given_all, spared_all;
+
+static void clear_spared(void)
+{
+	memset(spared, 0, sizeof(spared));
+}
+
+static int on_weak(void *object)
+{
+	struct weak *w = object;
+
+	if (w->magic != MAGIC) /* on a free list */
+		return 0;
+	CHECK(GC_REVEAL_POINTER(weak[w->index]) == object);
+	CHECK(!given[w->index] && !spared[w->index]);
+	CHECK(!GC_is_marked(object));
+	given[w->index] = 1;
+	given_all++;
+	for (size_t i = w->index % 50; i < WEAK; i += 50) {
+		if (given[i] || spared[i])
+			continue;
+		void *other = GC_REVEAL_POINTER(weak[i]);
+
+		GC_set_mark_bit(other);
+		CHECK(GC_is_marked(other));
+		spared[i] = 1;
+		spared_all++;
+	}
+	return 0;
+}
+
+static void make_weak(void)
+{
+	for (size_t i = 0; i < WEAK; i++) {
+		struct weak *w = GC_generic_malloc(sizeof(*w), weak_kind);
+
+		w->index = i;
+		w->magic = MAGIC;
+		weak[i] = GC_HIDE_POINTER(w);
+	}
+}
+
+static void test_weak(void)
+{
+	weak_kind = (int)GC_new_kind(GC_new_free_list(), GC_DS_LENGTH, 1, 1);
+	GC_register_disclaim_proc(weak_kind, on_weak, 0);
+	GC_set_start_callback(clear_spared);
+	apart(make_weak);
+	for (int i = 0; i < 30 && given_all < WEAK; i++)
+		settle();
+	CHECK_MOST(given_all, WEAK);
+	CHECK(spared_all >= WEAK / 2);
+	GC_set_start_callback(NULL);
+}
+
 int main(void)
 {
 	GC_INIT();
@@ -156,5 +221,6 @@ int main(void)
 	for (int i = 0; i < 40; i++)
 		collect();
 	CHECK(seen >= 15);
+	test_weak();
 	return 0;
 }

@@ -4,7 +4,11 @@
  * With the world stopped, objects that someone wants to see are put on a list and kept alive for this time, with what they
  * point to. After the collection the thread that collected takes them off, one by one, calls the procedure or prints the
  * report, and frees them. While they wait they are roots, so that a collection in between does not find them again. The
- * list is under heap.cycle; it hides no pointer because its memory is not scanned. */
+ * list is under heap.cycle; it hides no pointer because its memory is not scanned.
+ *
+ * With Boehm's library objects are disclaimed as they are swept. A program that finds one by a hidden pointer before that sets its mark
+ * bit, and it lives; and procedures ask for the bit (GC_is_marked). So each that waits, or was just given to its procedure, has a
+ * mark bit of its own here. */
 #include "libgc.h"
 
 #include <stdio.h>
@@ -26,8 +30,21 @@ static bool any_disclaim, any_mark_from_all;
 
 static GC_describe_type_fn describe[GCDUNE_KIND_MAX];
 
-static void **list;
-static size_t list_used, list_room, list_new;
+static uintptr_t *list; /* bit 0: MARKED */
+static size_t list_used, list_room;
+enum { MARKED = 1 };
+
+/* What one collection added is in the order of addresses. */
+enum { BATCHES = 32 };
+static size_t batches[BATCHES], batches_used; /* where each begins */
+static bool unordered;			       /* there were too many */
+
+/* On the stack of the thread whose procedure has it. */
+struct given {
+	uintptr_t entry;
+	struct given *next;
+};
+static struct given *given;
 
 bool libgc_abort_on_leak;
 
@@ -37,8 +54,8 @@ static void append(void *object)
 {
 	if (list_used == list_room) {
 		size_t room = list_room ? 2 * list_room : 4096;
-		void **grown = list ? gcdune_os_remap(list, list_room * sizeof(*list), room * sizeof(*list))
-				    : gcdune_os_map(room * sizeof(*list));
+		uintptr_t *grown = list ? gcdune_os_remap(list, list_room * sizeof(*list), room * sizeof(*list))
+					: gcdune_os_map(room * sizeof(*list));
 
 		if (!grown) {
 			gcdune_walk_push(object); /* its turn comes another time */
@@ -47,7 +64,7 @@ static void append(void *object)
 		list = grown;
 		list_room = room;
 	}
-	list[list_used++] = object;
+	list[list_used++] = (uintptr_t)object;
 }
 
 static void push_for_disclaim(void *object, size_t size, unsigned kind, void *arg)
@@ -76,7 +93,11 @@ static void take_leaked(void *object, size_t size, unsigned kind, void *arg)
 
 static void hook(void)
 {
-	list_new = list_used;
+	size_t before = list_used;
+
+	while (batches_used && batches[batches_used - 1] >= before)
+		batches_used--;
+	unordered &= before != 0;
 	libgc_debug_check_heap();
 	if (GC_find_leak) {
 		gcdune_walk_marked(false, take_leaked, NULL);
@@ -87,8 +108,14 @@ static void hook(void)
 		}
 		gcdune_walk_marked(false, take_disclaimed, NULL);
 	}
-	for (size_t i = list_new; i < list_used; i++)
-		gcdune_walk_push(list[i]);
+	if (list_used > before) {
+		if (batches_used < BATCHES)
+			batches[batches_used++] = before;
+		else
+			unordered = true;
+	}
+	for (size_t i = before; i < list_used; i++)
+		gcdune_walk_push((void *)list[i]);
 	gcdune_walk_drain();
 }
 
@@ -100,10 +127,59 @@ void libgc_dead_watch(void)
 void libgc_dead_push(struct gcdune_marker *marker)
 {
 	for (size_t i = 0; i < list_used; i++)
-		gcdune_mark(marker, list[i]);
+		gcdune_mark(marker, (void *)(list[i] & ~(uintptr_t)MARKED));
 }
 
 /* ---- After it ---- */
+
+static uintptr_t *find_ordered(uintptr_t object, size_t begin, size_t end)
+{
+	while (begin < end) {
+		size_t middle = begin + (end - begin) / 2;
+		uintptr_t at = list[middle] & ~(uintptr_t)MARKED;
+
+		if (at == object)
+			return &list[middle];
+		if (at < object)
+			begin = middle + 1;
+		else
+			end = middle;
+	}
+	return NULL;
+}
+
+static uintptr_t *find(uintptr_t object)
+{
+	uintptr_t *entry = NULL;
+
+	for (struct given *g = given; g; g = g->next)
+		if ((g->entry & ~(uintptr_t)MARKED) == object)
+			return &g->entry;
+	if (unordered) {
+		for (size_t i = 0; i < list_used && !entry; i++)
+			if ((list[i] & ~(uintptr_t)MARKED) == object)
+				entry = &list[i];
+		return entry;
+	}
+	for (size_t i = 0; i < batches_used && batches[i] < list_used && !entry; i++) {
+		size_t end = i + 1 < batches_used ? batches[i + 1] : list_used;
+
+		entry = find_ordered(object, batches[i], end < list_used ? end : list_used);
+	}
+	return entry;
+}
+
+bool libgc_dead_mark(const void *object, int mark, bool *marked)
+{
+	uintptr_t *entry = find((uintptr_t)object);
+
+	if (!entry)
+		return false;
+	if (mark >= 0)
+		*entry = (uintptr_t)object | (mark ? MARKED : 0);
+	*marked = *entry & MARKED;
+	return true;
+}
 
 /* As in Boehm's reports, which people have scripts for. */
 static void report_leak(void *object)
@@ -124,23 +200,37 @@ static void report_leak(void *object)
 /* The object waits on this frame from when it left the list. */
 static bool process_one(bool *leaked)
 {
-	void *object = NULL;
+	struct given one = {0};
 
 	gcdune_cycle_lock();
-	if (list_used)
-		object = list[--list_used];
+	if (list_used) {
+		one = (struct given){list[--list_used], given};
+		given = &one;
+	}
 	gcdune_cycle_unlock();
+	void *object = (void *)(one.entry & ~(uintptr_t)MARKED);
+
 	if (!object)
 		return false;
 	int kind = gcdune_kind_of(object);
+	bool stays = false;
 
 	if (GC_find_leak) {
 		*leaked = true;
 		report_leak(object);
-	} else if (kind >= 0 && disclaim[kind].proc && disclaim[kind].proc(object)) {
-		return true; /* not to be reclaimed this time */
+	} else {
+		/* Not to be reclaimed this time. */
+		stays = one.entry & MARKED || (kind >= 0 && disclaim[kind].proc && disclaim[kind].proc(object));
 	}
-	gcdune_free(object);
+	gcdune_cycle_lock();
+	struct given **place = &given;
+
+	while (*place != &one)
+		place = &(*place)->next;
+	*place = one.next;
+	gcdune_cycle_unlock();
+	if (!stays)
+		gcdune_free(object);
 	return true;
 }
 

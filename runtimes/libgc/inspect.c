@@ -2,7 +2,8 @@
  *
  * Boehm's mark bits stay as the last collection left them. gcdune's objects change colour with each collection, and one
  * that is allocated has it from the start. So between collections an object counts as marked while it lives, unless
- * GC_clear_mark_bit was called for it since: these few are listed. During marking the bits are the slot states. */
+ * GC_clear_mark_bit was called for it since: these few are listed. Those that wait to be disclaimed have bits of their own (dead.c). During
+ * marking the bits are the slot states. */
 #include "libgc.h"
 
 #include <stdio.h>
@@ -80,7 +81,8 @@ int GC_is_marked(const void *object)
 	if (in_marking())
 		return *ref.state == gcdune_heap.black;
 	gcdune_cycle_lock();
-	marked = gcdune_ref_live(&ref) && find_cleared(object) == cleared_used;
+	if (!libgc_dead_mark(object, -1, &marked))
+		marked = gcdune_ref_live(&ref) && find_cleared(object) == cleared_used;
 	gcdune_cycle_unlock();
 	return marked;
 }
@@ -99,10 +101,14 @@ void GC_set_mark_bit(const void *object)
 		return;
 	}
 	gcdune_cycle_lock();
-	size_t i = find_cleared(object);
+	bool marked;
 
-	if (i < cleared_used)
-		cleared[i] = cleared[--cleared_used];
+	if (!libgc_dead_mark(object, 1, &marked)) {
+		size_t i = find_cleared(object);
+
+		if (i < cleared_used)
+			cleared[i] = cleared[--cleared_used];
+	}
 	gcdune_cycle_unlock();
 }
 
@@ -118,7 +124,9 @@ void GC_clear_mark_bit(const void *object)
 		return;
 	}
 	gcdune_cycle_lock();
-	if (find_cleared(object) == cleared_used) {
+	bool marked;
+
+	if (!libgc_dead_mark(object, 0, &marked) && find_cleared(object) == cleared_used) {
 		if (cleared_used == cleared_room) {
 			size_t room = cleared_room ? 2 * cleared_room : 512;
 			const void **grown =

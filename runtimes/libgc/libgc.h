@@ -58,6 +58,9 @@ extern bool libgc_loop_on_abort; /* for a debugger to attach: GC_LOOP_ON_ABORT *
 void libgc_dead_watch(void);
 void libgc_dead_push(struct gcdune_marker *marker);
 void libgc_dead_process(void);
+/* Whether OBJECT waits for its disclaim procedure, or is just given to it; then MARK, if not negative, is its mark bit, and *MARKED what it
+ * is. heap.cycle. */
+bool libgc_dead_mark(const void *object, int mark, bool *marked);
 extern bool libgc_abort_on_leak;
 
 /* debug.c, for dead.c. With the world stopped: looks for overwritten objects; whether one is freed, but kept to see whether
