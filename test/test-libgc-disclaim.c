@@ -145,7 +145,7 @@ static int on_weak(void *object)
 	given[w->index] = 1;
 	given_all++;
 	for (size_t i = w->index % 50; i < WEAK; i += 50) {
-		if (given[i] || spared[i])
+		if (!weak[i] || given[i] || spared[i])
 			continue;
 		void *other = GC_REVEAL_POINTER(weak[i]);
 

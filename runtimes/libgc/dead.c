@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc.h"
 #include "backtrace.h"
 #include "heap.h"
 #include "os.h"
@@ -153,7 +154,7 @@ static uintptr_t *find(uintptr_t object)
 	uintptr_t *entry = NULL;
 
 	for (struct given *g = given; g; g = g->next)
-		if ((g->entry & ~(uintptr_t)MARKED) == object)
+		if ((__atomic_load_n(&g->entry, __ATOMIC_ACQUIRE) & ~(uintptr_t)MARKED) == object)
 			return &g->entry;
 	if (unordered) {
 		for (size_t i = 0; i < list_used && !entry; i++)
@@ -197,57 +198,72 @@ static void report_leak(void *object)
 		GC_err_printf("%p (%s, sz= %zu)\n", object, what, gcdune_size(object));
 }
 
-/* The object waits on this frame from when it left the list. */
-static bool process_one(bool *leaked)
+/* The next object that waits; it is on the caller's frame from when it left the list. NULL: none. */
+static void *take(struct given *one)
 {
-	struct given one = {0};
-
 	gcdune_cycle_lock();
-	if (list_used) {
-		one = (struct given){list[--list_used], given};
-		given = &one;
-	}
+	__atomic_store_n(&one->entry, list_used ? list[--list_used] : 0, __ATOMIC_RELAXED);
 	gcdune_cycle_unlock();
-	void *object = (void *)(one.entry & ~(uintptr_t)MARKED);
+	return (void *)(one->entry & ~(uintptr_t)MARKED);
+}
 
-	if (!object)
-		return false;
+/* How much that frees. */
+static size_t process(struct given *one, void *object)
+{
 	int kind = gcdune_kind_of(object);
 	bool stays = false;
 
 	if (GC_find_leak) {
-		*leaked = true;
 		report_leak(object);
 	} else {
 		/* Not to be reclaimed this time. */
-		stays = one.entry & MARKED || (kind >= 0 && disclaim[kind].proc && disclaim[kind].proc(object));
+		stays = one->entry & MARKED || (kind >= 0 && disclaim[kind].proc && disclaim[kind].proc(object));
 	}
+	/* Whoever gets this memory next does so after this, and finds no bit for it. */
+	__atomic_store_n(&one->entry, 0, __ATOMIC_RELEASE);
+	return stays ? 0 : gcdune_free_telling(object);
+}
+
+static void link_given(struct given *one)
+{
+	gcdune_cycle_lock();
+	one->next = given;
+	given = one;
+	gcdune_cycle_unlock();
+}
+
+static void unlink_given(struct given *one)
+{
 	gcdune_cycle_lock();
 	struct given **place = &given;
 
-	while (*place != &one)
+	while (*place != one)
 		place = &(*place)->next;
-	*place = one.next;
+	*place = one->next;
 	gcdune_cycle_unlock();
-	if (!stays)
-		gcdune_free(object);
-	return true;
 }
 
 void libgc_dead_process(void)
 {
 	static __thread bool inside;
-	bool leaked = false;
+	struct given one = {0};
+	bool leaks = GC_find_leak;
+	size_t freed = 0;
+	void *object;
 
 	if (!__atomic_load_n(&list_used, __ATOMIC_RELAXED) || inside)
 		return;
 	inside = true;
-	if (GC_find_leak)
+	if (leaks)
 		GC_err_printf("Found %zu leaked objects:\n", list_used);
-	while (process_one(&leaked))
-		;
+	link_given(&one);
+	while ((object = take(&one)))
+		freed += process(&one, object);
+	unlink_given(&one);
 	inside = false;
-	if (leaked && libgc_abort_on_leak)
+	/* What a program frees it may allocate again before the next collection. This was dead, and is so allowed already. */
+	atomic_fetch_add(&gcdune_heap.allocated, (int64_t)freed);
+	if (leaks && freed && libgc_abort_on_leak)
 		libgc_fatal("objects have leaked, and GC_ABORT_ON_LEAK is set");
 }
 
