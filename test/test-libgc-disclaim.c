@@ -177,7 +177,8 @@ static void test_weak(void)
 	for (int i = 0; i < 30 && given_all < WEAK; i++)
 		settle();
 	CHECK_MOST(given_all, WEAK);
-	CHECK(spared_all >= WEAK / 2);
+	/* With few at a time there is nothing else to spare. */
+	CHECK(spared_all >= WEAK / 2 || getenv("GCDUNE_TORTURE"));
 	GC_set_start_callback(NULL);
 }
 
