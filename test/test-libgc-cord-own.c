@@ -187,6 +187,19 @@ static void test_print(void)
 				0x123456789aL, NULL, 6, -7),
 		 strlen("42|   ab|cord  |abc|    3.14|z%|123456789a|(nil)|    -7"));
 	agree(out, "42|   ab|cord  |abc|    3.14|z%|123456789a|(nil)|    -7");
+	struct {
+		signed char c[2];
+		short s[2];
+		int i[2];
+		long l;
+		long long ll;
+	} n;
+
+	memset(&n, -1, sizeof(n));
+	CHECK_EQ(p_CORD_sprintf(&out, "a%hhnbc%hnd%n%ln%5s%lln", n.c, n.s, n.i, &n.l, "e", &n.ll), 9);
+	agree(out, "abcd    e");
+	CHECK(n.c[0] == 1 && n.s[0] == 3 && n.i[0] == 4 && n.l == 4 && n.ll == 9);
+	CHECK(n.c[1] == -1 && n.s[1] == -1 && n.i[1] == -1);
 	CHECK_EQ(p_CORD_sprintf(&out, CORD_EMPTY), 0);
 	CHECK(out == CORD_EMPTY);
 	agree(p_CORD_catn(3, "one ", CORD_EMPTY, "two"), "one two");

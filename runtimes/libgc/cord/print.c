@@ -12,7 +12,7 @@ struct conversion {
 	char text[80];	     /* of the format, with widths and precisions filled in */
 	int width, precision; /* -1: none */
 	int left;
-	int size; /* of an integer: 0 int, 1 long, 2 long long, 3 long double */
+	int size; /* of an integer: -2 char, -1 short, 0 int, 1 long, 2 long long; 3 long double */
 	char type;
 };
 
@@ -57,7 +57,9 @@ static int parse(const char **at, struct conversion *c, va_list *args)
 		c->size = 3;
 	else if (!strcmp(length, "ll") || length[0] == 'q')
 		c->size = 2;
-	else if (length[0] && length[0] != 'h')
+	else if (length[0] == 'h')
+		c->size = length[1] == 'h' ? -2 : -1;
+	else if (length[0])
 		c->size = 1; /* l, j, z, t: all as wide as long here */
 	c->type = *s;
 	if (!*s)
@@ -131,6 +133,27 @@ static char *by_libc(const struct conversion *c, va_list *args)
 	return n < 0 ? NULL : out;
 }
 
+/* What %n says. */
+static void store(void *place, int size, size_t length)
+{
+	switch (size) {
+	case -2:
+		*(signed char *)place = (signed char)length;
+		break;
+	case -1:
+		*(short *)place = (short)length;
+		break;
+	case 0:
+		*(int *)place = (int)length;
+		break;
+	case 1:
+		*(long *)place = (long)length;
+		break;
+	default:
+		*(long long *)place = (long long)length;
+	}
+}
+
 static int format_into(CORD_ec x, CORD format_cord, va_list *args)
 {
 	const char *format = CORD_to_const_char_star(format_cord);
@@ -152,10 +175,8 @@ static int format_into(CORD_ec x, CORD format_cord, va_list *args)
 		if (c.type == 'r') {
 			CORD_ec_append_cord(x, fit(va_arg(*args, CORD), &c));
 		} else if (c.type == 'n') {
-			int *place = va_arg(*args, int *);
-
 			CORD_ec_flush_buf(x);
-			*place = (int)CORD_len(x->ec_cord);
+			store(va_arg(*args, void *), c.size, CORD_len(x->ec_cord));
 		} else if (c.type == 'c' && c.width < 0) {
 			int character = va_arg(*args, int);
 
