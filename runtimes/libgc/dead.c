@@ -46,6 +46,7 @@ struct given {
 	struct given *next;
 };
 static struct given *given;
+static __thread struct given *given_here;
 
 bool libgc_abort_on_leak;
 
@@ -228,7 +229,7 @@ static void link_given(struct given *one)
 {
 	gcdune_cycle_lock();
 	one->next = given;
-	given = one;
+	given = given_here = one;
 	gcdune_cycle_unlock();
 }
 
@@ -240,7 +241,16 @@ static void unlink_given(struct given *one)
 	while (*place != one)
 		place = &(*place)->next;
 	*place = one->next;
+	given_here = NULL;
 	gcdune_cycle_unlock();
+}
+
+/* In the child: the others' stacks are gone. What they had been given, a collection finds dead again. */
+void libgc_dead_after_fork(void)
+{
+	given = given_here;
+	if (given)
+		given->next = NULL;
 }
 
 void libgc_dead_process(void)

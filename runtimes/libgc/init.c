@@ -127,11 +127,17 @@ static void unlock(void)
 	pthread_mutex_unlock(&libgc_lock);
 }
 
+static void in_child(void)
+{
+	libgc_dead_after_fork();
+	unlock();
+}
+
 __attribute__((constructor)) static void load(void)
 {
 	libgc_hooks_install();
 	read_environment();
-	pthread_atfork(lock, unlock, unlock);
+	pthread_atfork(lock, unlock, in_child);
 }
 
 void libgc_heap_ready(void)

@@ -58,6 +58,7 @@ extern bool libgc_loop_on_abort; /* for a debugger to attach: GC_LOOP_ON_ABORT *
 void libgc_dead_watch(void);
 void libgc_dead_push(struct gcdune_marker *marker);
 void libgc_dead_process(void);
+void libgc_dead_after_fork(void);
 /* Whether OBJECT waits for its disclaim procedure, or is just given to it; then MARK, if not negative, is its mark bit, and *MARKED what it
  * is. heap.cycle. */
 bool libgc_dead_mark(const void *object, int mark, bool *marked);
