@@ -408,12 +408,8 @@ __attribute__((noinline)) bool gcdune_cycle_one(enum gcdune_cycle_reason reason,
 			break;
 		case FINALIZE:
 			gcdune_finalize_cycle(looked);
-			marked = gcdune_mark_count();
-			/* What that keeps for its disclaim procedure is as good as dead: no more may be made for it. */
-			if (gcdune_walk_hook) {
+			if (gcdune_walk_hook)
 				gcdune_walk_hook();
-				(void)gcdune_mark_count();
-			}
 			phase_over(GCDUNE_PHASE_FINALIZE);
 			phase = VERIFY;
 			break;
@@ -424,6 +420,7 @@ __attribute__((noinline)) bool gcdune_cycle_one(enum gcdune_cycle_reason reason,
 			phase = END;
 			break;
 		case END:
+			marked = gcdune_mark_count();
 			heap->live_bytes = minor ? heap->live_bytes + marked.bytes : marked.bytes;
 			heap->leaf_bytes = minor ? heap->leaf_bytes + marked.leaf_bytes : marked.leaf_bytes;
 			heap->young_bytes = marked.young_bytes;

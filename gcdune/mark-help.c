@@ -156,8 +156,7 @@ struct gcdune_marked gcdune_mark_count(void)
 	m->serial = 0;
 	/* To look at one granule takes the wide loop as long as four. Where there are others in between, a branch for it costs more
 	 * than it saves (docs/dropin.md). */
-	if (marked.objects)
-		gcdune_mark_state.tiny = marked.bytes < marked.objects * (GCDUNE_GRANULE + GCDUNE_GRANULE / 4);
+	gcdune_mark_state.tiny = marked.bytes < marked.objects * (GCDUNE_GRANULE + GCDUNE_GRANULE / 4);
 	return marked;
 }
 

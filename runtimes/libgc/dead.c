@@ -40,7 +40,7 @@ enum { BATCHES = 32 };
 static size_t batches[BATCHES], batches_used; /* where each begins */
 static bool unordered;			       /* there were too many */
 
-/* On the stack of the thread whose procedure has it. */
+/* On the stack of the thread whose procedure has it; that may collect, and does not process more. */
 struct given {
 	uintptr_t entry;
 	struct given *next;
@@ -255,22 +255,19 @@ void libgc_dead_after_fork(void)
 
 void libgc_dead_process(void)
 {
-	static __thread bool inside;
 	struct given one = {0};
 	bool leaks = GC_find_leak;
 	size_t freed = 0;
 	void *object;
 
-	if (!__atomic_load_n(&list_used, __ATOMIC_RELAXED) || inside)
+	if (!__atomic_load_n(&list_used, __ATOMIC_RELAXED) || given_here)
 		return;
-	inside = true;
 	if (leaks)
 		GC_err_printf("Found %zu leaked objects:\n", list_used);
 	link_given(&one);
 	while ((object = take(&one)))
 		freed += process(&one, object);
 	unlink_given(&one);
-	inside = false;
 	/* What a program frees it may allocate again before the next collection. This was dead, and is so allowed already. */
 	atomic_fetch_add(&gcdune_heap.allocated, (int64_t)freed);
 	if (leaks && freed && libgc_abort_on_leak)

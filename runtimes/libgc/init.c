@@ -129,6 +129,7 @@ static void unlock(void)
 
 static void in_child(void)
 {
+	libgc_thread_after_fork();
 	libgc_dead_after_fork();
 	unlock();
 }

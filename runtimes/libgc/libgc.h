@@ -54,6 +54,9 @@ _Noreturn void libgc_fatal(const char *message);
 void libgc_warn(const char *message);
 extern bool libgc_loop_on_abort; /* for a debugger to attach: GC_LOOP_ON_ABORT */
 
+/* thread.c: in the child of fork, with libgc_lock. */
+void libgc_thread_after_fork(void);
+
 /* dead.c: watches what dies; what it does in a collection's roots callback, and after it. */
 void libgc_dead_watch(void);
 void libgc_dead_push(struct gcdune_marker *marker);

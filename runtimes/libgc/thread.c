@@ -62,6 +62,17 @@ static void take(struct started *record)
 	*place = record->next;
 }
 
+/* In the child, where there are no others; what they were given, or gave, is no longer held. */
+void libgc_thread_after_fork(void)
+{
+	for (struct started *record = started_list; record; record = record->next)
+		if (record != started_self)
+			record->arg = record->result = NULL;
+	started_list = started_self;
+	if (started_self)
+		started_self->next = NULL;
+}
+
 /* Runs however the thread ends. */
 static void end(void *arg)
 {
@@ -177,28 +188,31 @@ static void *wait_a_moment(void *arg)
 	return arg;
 }
 
-/* Where the thread's own state says nothing, a thread is suspended if its record says so: it has ended, and was not joined. */
+static bool is_about_to_begin(pthread_t thread)
+{
+	pthread_mutex_lock(&libgc_lock);
+	struct started *record = find(thread);
+	bool about = record && !__atomic_load_n(&record->begun, __ATOMIC_ACQUIRE);
+
+	pthread_mutex_unlock(&libgc_lock);
+	return about;
+}
+
+/* Where the thread's own state says nothing, a thread is suspended if its record says so: it has ended, and was not joined. One
+ * that was just made is waited for: to the program it is there. */
 void GC_suspend_thread(GC_SUSPEND_THREAD_ID id)
 {
 	pthread_t thread = (pthread_t)id;
 
 	libgc_init();
-	pthread_mutex_lock(&libgc_lock);
-	struct started *record = find(thread);
-
-	/* One that was just made is about to begin: to the program it is there. */
-	while (record && !__atomic_load_n(&record->begun, __ATOMIC_ACQUIRE)) {
-		pthread_mutex_unlock(&libgc_lock);
+	while (is_about_to_begin(thread))
 		gcdune_blocking_call(wait_a_moment, NULL);
-		pthread_mutex_lock(&libgc_lock);
-		record = find(thread);
-	}
-	pthread_mutex_unlock(&libgc_lock);
 	gcdune_thread_suspend(thread);
 	if (gcdune_thread_is_suspended(thread))
 		return;
 	pthread_mutex_lock(&libgc_lock);
-	record = find(thread);
+	struct started *record = find(thread);
+
 	if (record && record->ended)
 		record->suspended = true;
 	pthread_mutex_unlock(&libgc_lock);
